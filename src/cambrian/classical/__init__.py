@@ -1,0 +1,1 @@
+"""Pair potentials and reference energies."""

@@ -1,0 +1,46 @@
+"""The few contracts that every method of the field keeps."""
+
+from cambrian.contracts.archive import header_of, load, save
+from cambrian.contracts.check import Check, Result
+from cambrian.contracts.compose import Committee, DescriptorPotential, Frozen, Spread, uncertainty
+from cambrian.contracts.configurable import Configurable, describe
+from cambrian.contracts.descriptor import Descriptor
+from cambrian.contracts.engine import predictor
+from cambrian.contracts.evaluate import Prediction, evaluate
+from cambrian.contracts.labeller import Labeller
+from cambrian.contracts.linear import Linear, Rows
+from cambrian.contracts.potential import Potential, Sum, Terms
+from cambrian.contracts.prepared import Prepared, prepare
+from cambrian.contracts.regressor import BasisRegressor, Regressor
+from cambrian.contracts.solver import Solution, Solver
+
+__all__ = [
+    "BasisRegressor",
+    "Check",
+    "Committee",
+    "Configurable",
+    "Descriptor",
+    "DescriptorPotential",
+    "Frozen",
+    "Labeller",
+    "Linear",
+    "Potential",
+    "Prediction",
+    "Prepared",
+    "Regressor",
+    "Result",
+    "Rows",
+    "Solution",
+    "Solver",
+    "Spread",
+    "Sum",
+    "Terms",
+    "describe",
+    "evaluate",
+    "header_of",
+    "load",
+    "predictor",
+    "prepare",
+    "save",
+    "uncertainty",
+]

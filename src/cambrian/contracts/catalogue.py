@@ -1,0 +1,160 @@
+"""The folder is the catalogue: every concrete class in a contract's rooms is found by its name, with no list to keep.
+
+`build` turns plain data (`{ClassName: {argument: value}}`) into objects by calling constructors; a name or an argument
+that does not exist is refused with the nearest right one.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+import types
+import typing
+from functools import cache
+from pathlib import Path
+
+from cambrian.contracts.configurable import Configurable
+from cambrian.errors import UserError
+
+PACKAGE = "cambrian"
+
+
+@cache
+def classes(contract: type) -> dict[str, type]:
+    """Concrete classes of a contract by name, from the files of its rooms."""
+    found: dict[str, type] = {}
+    for room in contract.rooms:
+        for module in _modules(f"{PACKAGE}.{room}"):
+            for name, value in vars(module).items():
+                is_ours = inspect.isclass(value) and value.__module__ == module.__name__
+                if is_ours and issubclass(value, contract) and not inspect.isabstract(value):
+                    found[name] = value
+    return dict(sorted(found.items()))
+
+
+@cache
+def _modules(package: str) -> tuple[types.ModuleType, ...]:
+    home = importlib.import_module(package)
+    names = [package, *(f"{package}.{m.name}" for m in pkgutil.iter_modules(home.__path__) if not m.name.startswith("_"))]
+    return tuple(importlib.import_module(name) for name in names)
+
+
+@cache
+def configurables() -> dict[str, type]:
+    """Every concrete class that a configuration may name."""
+    contracts = {c for c in _descendants(Configurable) if "rooms" in vars(c)}
+    return {name: cls for contract in contracts for name, cls in classes(contract).items()}
+
+
+def _descendants(cls: type) -> set[type]:
+    return {d for child in cls.__subclasses__() for d in {child, *_descendants(child)}}
+
+
+def build(value, *, where: str = "configuration"):
+    """Objects from plain data: a mapping with one key that names a class becomes a call of its constructor.
+
+    Raises UserError for an unknown class, an unknown argument or a value of the wrong kind.
+    """
+    if isinstance(value, list):
+        return [build(v, where=f"{where}[{k}]") for k, v in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        (name, arguments), = value.items()
+        if isinstance(name, str) and (name in configurables() or (name[:1].isupper() and isinstance(arguments, dict))):
+            return construct(find(name), arguments or {}, where=f"{where}: {name}")
+    return {k: build(v, where=f"{where}: {k}") for k, v in value.items()}
+
+
+def find(name: str) -> type:
+    """The class of a name; raises UserError with the nearest right one."""
+    known = configurables()
+    if name not in known:
+        raise UserError(f"there is no '{name}'{nearest(name, known)}")
+    return known[name]
+
+
+def construct(target, arguments: dict, *, where: str):
+    """Call a constructor or a recipe with arguments from plain data, after checking their names and kinds."""
+    check_names(target, arguments, where)
+    built = {name: build(v, where=f"{where}.{name}") for name, v in arguments.items()}
+    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    for name, v in built.items():
+        if name in hints and not fits(v, hints[name]):
+            raise UserError(f"{where}: '{name}' cannot be {v!r}; it takes {spelled(hints[name])}")
+    try:
+        return target(**built)
+    except (TypeError, ValueError, AssertionError) as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def check_names(target, arguments: dict, where: str) -> None:
+    """Raise UserError for an argument that `target` does not take."""
+    known = [name for name in inspect.signature(target).parameters if name != "self"]
+    for name in arguments:
+        if name not in known:
+            raise UserError(f"{where}: there is no '{name}'{nearest(name, known)}; it takes {', '.join(known) or 'nothing'}")
+
+
+def nearest(name: str, known) -> str:
+    """A hint such as `; did you mean 'cutoff'?`, or nothing."""
+    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def fits(value, hint) -> bool:
+    """Whether a value suits a type annotation; an integer suits a float, a list suits a tuple."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if hint is typing.Any or hint is inspect.Parameter.empty or isinstance(hint, (str, typing.TypeVar)):
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, part) for part in parts)
+    if origin is typing.Literal:
+        return value in parts
+    if origin in (list, tuple, typing.Sequence) or hint in (list, tuple):
+        inner = [p for p in parts if p is not Ellipsis]
+        return isinstance(value, (list, tuple)) and (not inner or all(any(fits(v, p) for p in inner) for v in value))
+    if origin is dict or hint is dict:
+        return isinstance(value, dict) and (not parts or all(fits(v, parts[1]) for v in value.values()))
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint is type(None):
+        return value is None
+    if hint is Path:
+        return isinstance(value, (str, Path))
+    return isinstance(value, hint) if inspect.isclass(hint) else True
+
+
+def spelled(hint) -> str:
+    """A type annotation in words a user reads."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(spelled(p) for p in parts)
+    if origin is typing.Literal:
+        return " or ".join(repr(p) for p in parts)
+    words = {float: "a number", int: "a whole number", bool: "true or false", str: "text", type(None): "null"}
+    if hint in words:
+        return words[hint]
+    if origin in (list, tuple) and parts:
+        return f"a list of {spelled(parts[0])}"
+    if origin is dict and parts:
+        return f"a mapping from names to {spelled(parts[1])}"
+    return getattr(hint, "__name__", str(hint))
+
+
+def from_file(place: str) -> type:
+    """A user's own class from `path/to/file.py:ClassName`; runs that file, so only where the user wrote the name."""
+    path, _, name = place.rpartition(":")
+    if not Path(path).is_file():
+        raise UserError(f"there is no file '{path}' to take {name} from")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    if not hasattr(module, name):
+        raise UserError(f"{path} defines no '{name}'")
+    return getattr(module, name)

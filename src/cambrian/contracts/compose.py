@@ -1,0 +1,265 @@
+"""Potentials made of others: descriptor with regressor, frozen, committee."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cambrian.contracts.descriptor import Descriptor
+from cambrian.contracts.evaluate import Prediction, assemble, evaluate
+from cambrian.contracts.linear import Linear, Rows, force_and_stress_rows
+from cambrian.contracts.potential import Potential, Terms
+from cambrian.contracts.prepared import Prepared
+from cambrian.contracts.regressor import BasisRegressor, Regressor
+from cambrian.data.dataset import Dataset
+from cambrian.errors import UserError
+from cambrian.graph import Graph, batch, sum_over_structures
+
+
+class DescriptorPotential(Potential):
+    """Any descriptor with any regressor: E = Σ_i regressor(features_i)."""
+
+    def __init__(self, descriptor: Descriptor, regressor: Regressor):
+        super().__init__()
+        self.descriptor, self.regressor = descriptor, regressor
+        self.cutoff = descriptor.cutoff
+        self.scope = "local" if descriptor.per == "atom" else "global"
+        self.extensive = descriptor.per == "atom"
+        self.differentiable = descriptor.differentiable
+
+    def setup(self, train: Dataset) -> None:
+        """Set up the descriptor, then the regressor on the features of the training set."""
+        super().setup(train)
+        self.descriptor.setup(train)
+        kernel = self.descriptor.kernel() or self.descriptor
+        features, species = [], []
+        for graph, _ in train.batches(self.cutoff):
+            with torch.no_grad():
+                features.append(kernel.features(graph))
+            species.append(self.species(graph))
+        self.regressor.setup(torch.cat(features), torch.cat(species), len(self.elements))
+
+    def species(self, graph: Graph) -> Tensor:
+        """Index of each atom's element in this potential's list; zeros for a whole-structure descriptor."""
+        if self.descriptor.per == "structure":
+            return torch.zeros(graph.n_structures, dtype=torch.int64, device=graph.numbers.device)
+        return torch.searchsorted(self.elements, graph.numbers).clamp(max=max(len(self.elements) - 1, 0))
+
+    def forward(self, graph: Graph) -> Terms:
+        """Features, then energies."""
+        return self._terms(self.descriptor.features(graph), graph)
+
+    def _terms(self, features: Tensor, graph: Graph) -> Terms:
+        energies = self.regressor(features, self.species(graph))
+        return Terms.of_atoms(energies, graph) if self.descriptor.per == "atom" else Terms(energies)
+
+    def linear(self) -> "DescriptorRows | None":
+        """Linear where the regressor is, and the descriptor has nothing to train."""
+        is_linear = isinstance(self.regressor, BasisRegressor) and self.descriptor.fixed
+        return DescriptorRows(self) if is_linear else None
+
+    def prepare(self, graph: Graph, *, forces: bool = True) -> "PreparedFeatures | None":
+        """Features and Jacobian, where the descriptor is fixed and local."""
+        if not self.descriptor.fixed or self.descriptor.per != "atom":
+            return None
+        if not forces:
+            with torch.no_grad():
+                return PreparedFeatures(self, graph, self.descriptor.features(graph), None)
+        return PreparedFeatures(self, graph, *self.descriptor.jacobian(graph))
+
+    def native(self):
+        """The descriptor's compiled kernel, the regressor in torch between its two halves."""
+        kernel = self.descriptor.kernel()
+        if kernel is None:
+            return None
+
+        def predict(graph: Graph) -> Prediction:
+            near, species = graph.within(self.cutoff), self.species(graph)
+            slopes = self.regressor.constant_slopes()
+            if slopes is not None:
+                energies, pull = kernel.energies_and_pull(near, slopes.detach(), species)
+                with torch.no_grad():
+                    energies = energies + self.regressor(energies.new_zeros(1, slopes.shape[1]).expand(len(energies), -1), species)
+            else:
+                features = kernel.features(near).requires_grad_()
+                energies = self.regressor(features, species)
+                pull = kernel.pull(near, torch.autograd.grad(energies.sum(), features)[0])
+                energies = energies.detach()
+            forces, dE_dstrain = assemble(near, pull)
+            stress = dE_dstrain / near.volume[:, None, None]
+            energy = sum_over_structures(energies, near)
+            return Prediction(energy, forces, 0.5 * (stress + stress.mT), atomic_energies=energies)
+
+        return predict
+
+    @classmethod
+    def example(cls) -> "DescriptorPotential":
+        """Built by the tests from every descriptor and regressor instead."""
+        raise UserError("a descriptor potential has no example of its own; combine any descriptor with any regressor")
+
+
+class DescriptorRows(Linear):
+    """The linear view of a descriptor potential."""
+
+    def __init__(self, potential: DescriptorPotential):
+        self.potential = potential
+        self.regressor: BasisRegressor = potential.regressor
+
+    @property
+    def coefficients(self) -> Float[Tensor, "coefficients"]:
+        """The regressor's coefficients."""
+        return self.regressor.coefficients.detach()
+
+    @coefficients.setter
+    def coefficients(self, values: Float[Tensor, "coefficients"]) -> None:
+        with torch.no_grad():
+            self.regressor.coefficients.copy_(values)
+
+    def prior(self) -> Tensor | None:
+        """The regressor's prior."""
+        return self.regressor.prior()
+
+    def rows(self, graph: Graph, *, derivatives: bool = True) -> Rows:
+        """Rows from the features and their star-local Jacobian."""
+        near, species = graph.within(self.potential.cutoff), self.potential.species(graph)
+        descriptor, per_atom = self.potential.descriptor, self.potential.descriptor.per == "atom"
+        with torch.no_grad():
+            if not derivatives:
+                basis = self.regressor.basis(descriptor.features(near), species)
+                return Rows(sum_over_structures(basis, near) if per_atom else basis)
+            features, jacobian = descriptor.jacobian(near)
+            basis = self.regressor.basis(features, species)
+            push = self.regressor.push(features[near.center], jacobian, species[near.center])
+            push = torch.where(near.owned[near.center, None, None], push, torch.zeros_like(push))
+            return Rows(sum_over_structures(basis, near), *force_and_stress_rows(near, push))
+
+
+@dataclass(frozen=True)
+class PreparedFeatures(Prepared):
+    """Features and Jacobian of a fixed descriptor; dE/dr_ij is one contraction."""
+
+    potential: DescriptorPotential
+    graph: Graph
+    features: Float[Tensor, "atoms features"]
+    jacobian: Float[Tensor, "edges 3 features"] | None
+
+    def predict(self) -> Prediction:
+        """Energies by the regressor, forces by the chain rule."""
+        features = self.features.detach().requires_grad_()
+        terms = self.potential._terms(features, self.graph)
+        if self.jacobian is None:
+            return Prediction(**vars(terms))
+        slopes = torch.autograd.grad(terms.energy.sum(), features, create_graph=True)[0]
+        pull = torch.einsum("exk,ek->ex", self.jacobian, slopes[self.graph.center])
+        forces, dE_dstrain = assemble(self.graph, pull)
+        stress = dE_dstrain / self.graph.volume[:, None, None]
+        return Prediction(**vars(terms), forces=forces, stress=0.5 * (stress + stress.mT))
+
+    def join(self, others: list["PreparedFeatures"]) -> "PreparedFeatures":
+        """Concatenate graphs, features and Jacobians."""
+        parts = [self, *others]
+        jacobian = None if any(p.jacobian is None for p in parts) else torch.cat([p.jacobian for p in parts])
+        return PreparedFeatures(
+            self.potential, batch([p.graph for p in parts]), torch.cat([p.features for p in parts]), jacobian
+        )
+
+
+class Frozen(Potential):
+    """A potential whose parameters no solver changes: what it predicts is subtracted from the labels."""
+
+    def __init__(self, potential: Potential):
+        super().__init__()
+        self.potential = potential.requires_grad_(False)
+        self.cutoff, self.scope = potential.cutoff, potential.scope
+        self.extensive, self.differentiable = potential.extensive, potential.differentiable
+
+    @property
+    def receptive_field(self) -> float:
+        """That of the potential inside, Å."""
+        return self.potential.receptive_field
+
+    def setup(self, train: Dataset) -> None:
+        """Set up the potential inside; its parameters stay frozen."""
+        super().setup(train)
+        self.potential.setup(train)
+        self.potential.requires_grad_(False)
+
+    def forward(self, graph: Graph) -> Terms:
+        """The potential inside."""
+        return self.potential(graph)
+
+    def native(self):
+        """The compiled route of the potential inside."""
+        return self.potential.native()
+
+    @classmethod
+    def example(cls) -> "Frozen":
+        """A frozen empty sum."""
+        from cambrian.contracts.potential import Sum
+
+        return cls(Sum.example())
+
+
+class Committee(Potential):
+    """The mean of several potentials of one kind; their spread tells how sure it is."""
+
+    def __init__(self, members: list[Potential]):
+        super().__init__()
+        if not members:
+            raise UserError("a committee needs at least one member")
+        self.members = nn.ModuleList(members)
+        self.cutoff = max(m.cutoff for m in members)
+        self.scope = members[0].scope
+        self.extensive = all(m.extensive for m in members)
+        self.differentiable = all(m.differentiable for m in members)
+
+    @property
+    def receptive_field(self) -> float:
+        """The longest of the members', Å."""
+        return max(m.receptive_field for m in self.members)
+
+    def setup(self, train: Dataset) -> None:
+        """Set up every member."""
+        super().setup(train)
+        for member in self.members:
+            member.setup(train)
+
+    def forward(self, graph: Graph) -> Terms:
+        """Mean of energies, atomic energies, charges and dipoles."""
+        terms = [m(graph.within(m.cutoff)) for m in self.members]
+
+        def mean(name: str) -> Tensor | None:
+            values = [getattr(t, name) for t in terms]
+            return None if any(v is None for v in values) else torch.stack(values).mean(dim=0)
+
+        return Terms(**{name: mean(name) for name in vars(terms[0])})
+
+    @classmethod
+    def example(cls) -> "Committee":
+        """Two empty sums."""
+        from cambrian.contracts.potential import Sum
+
+        return cls([Sum.example(), Sum.example()])
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviations over members: energy (structures,) eV; forces (atoms,) eV/Å, root of the summed variances."""
+
+    energy: Float[Tensor, "structures"]
+    forces: Float[Tensor, "atoms"]
+
+
+def uncertainty(potential: Potential, graph: Graph) -> Spread:
+    """How far the members of a committee disagree: σ_E, and σ_F = sqrt(<|F - <F>|²>) per atom.
+
+    Raises UserError for a potential that cannot tell.
+    """
+    if not isinstance(potential, Committee):
+        raise UserError("only a committee can tell its uncertainty; fit several seeds and join them in a Committee")
+    predictions = [evaluate(m, graph) for m in potential.members]
+    energies = torch.stack([p.energy for p in predictions])
+    forces = torch.stack([p.forces for p in predictions])
+    variance = ((forces - forces.mean(dim=0)) ** 2).sum(dim=-1).mean(dim=0)
+    return Spread(energies.std(dim=0, correction=0), variance.sqrt())

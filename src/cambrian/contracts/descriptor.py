@@ -1,0 +1,78 @@
+"""The contract of a descriptor: features of each atom's environment (or of a whole structure).
+
+Elements may differ in their number of features: the columns an element does not use are zero, and stay zero.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from cambrian.contracts.configurable import Configurable
+from cambrian.data.dataset import Dataset
+from cambrian.graph import Graph
+
+
+class DescriptorKernel(Protocol):
+    """A compiled route to a descriptor: features, and the adjoint that turns dE/dfeatures into dE/dr_ij."""
+
+    def features(self, graph: Graph) -> Float[Tensor, "atoms features"]:
+        """The same values as the descriptor's own `features`."""
+
+    def pull(self, graph: Graph, slopes: Float[Tensor, "atoms features"]) -> Float[Tensor, "edges 3"]:
+        """dE/dr_ij of every edge from the slopes dE_i/dfeatures of every atom."""
+
+    def energies_and_pull(
+        self, graph: Graph, slopes: Float[Tensor, "species features"], species: Int[Tensor, "atoms"]
+    ) -> tuple[Float[Tensor, "atoms"], Float[Tensor, "edges 3"]]:
+        """Σ_k slopes[species_i, k] features[i, k] and its dE/dr_ij in one sweep, for energies linear in the features."""
+
+
+class Descriptor(Configurable, nn.Module, ABC):
+    """Features (atoms, n_features) of a graph; `per` is "atom", or "structure" for whole molecules."""
+
+    cutoff: float
+    n_features: int
+    per: str = "atom"
+    differentiable: bool = True
+    rooms = ("descriptors",)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the features depend on the geometry alone, so that they can be computed once before training."""
+        return not any(p.requires_grad for p in self.parameters())
+
+    def setup(self, train: Dataset) -> None:  # noqa: B027 - most descriptors need nothing of the data
+        """Fix what depends on data: usually the list of elements, and with it `n_features`."""
+
+    @abstractmethod
+    def features(self, graph: Graph) -> Float[Tensor, "rows features"]:
+        """Features of every atom (or structure); differentiable in r_ij."""
+
+    def jacobian(self, graph: Graph) -> tuple[Float[Tensor, "atoms features"], Float[Tensor, "edges 3 features"]]:
+        """Features, and the derivative of each edge's center features with respect to r_ij of that edge.
+
+        This truth takes one reverse sweep per feature; descriptors that know better override it.
+        """
+        with torch.enable_grad():
+            r_ij = graph.r_ij.detach().requires_grad_()
+            leaves = graph.with_leaves(positions=graph.positions, cell=graph.cell, r_ij=r_ij)
+            features = self.features(leaves)
+            if not features.requires_grad:
+                return features, r_ij.new_zeros(*r_ij.shape, features.shape[1])
+            columns = [
+                torch.autograd.grad(features[:, k].sum(), r_ij, retain_graph=True, materialize_grads=True)[0]
+                for k in range(features.shape[1])
+            ]
+        return features.detach(), torch.stack(columns, dim=-1) if columns else r_ij.new_zeros(*r_ij.shape, 0)
+
+    def kernel(self) -> DescriptorKernel | None:
+        """The compiled route to these features where one exists on this machine."""
+        return None
+
+    @classmethod
+    @abstractmethod
+    def example(cls) -> "Descriptor":
+        """A small instance, ready to use on the elements H, C and O; tests, docs and benchmarks build this one."""

@@ -1,0 +1,122 @@
+"""The only place where potentials are differentiated.
+
+r_ij, positions and the strain ε are independent variables of the energy. With g_ij = dE/dr_ij and p_i = dE/dR_i at fixed r_ij,
+
+    F_i = -p_i - Σ_j g_(j i) + Σ_j g_(i j)          (g_ij pulls its center, and pushes its neighbor)
+    dE/dε = Σ_edges r_ij ⊗ g_ij + (dE/dε at fixed r_ij)          stress = dE/dε / V
+
+so a short-range potential costs one derivative in r_ij, reciprocal space adds the other two, and nothing counts twice.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cambrian.contracts.potential import Potential, Terms
+from cambrian.elements import symbols
+from cambrian.errors import UserError
+from cambrian.graph import Graph
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a potential says of a graph: eV, eV/Å, eV/Å³ (positive = tensile), e, e Å.
+
+    `stress` is NaN for a structure that is not periodic in three directions. `virials` (eV) are per atom, assigned to the
+    neighbor, W_j = -Σ_i r_ij ⊗ dE_i/dr_ij, the form that gives the right heat flux; only for local potentials.
+    """
+
+    energy: Float[Tensor, "structures"]
+    forces: Float[Tensor, "atoms 3"] | None = None
+    stress: Float[Tensor, "structures 3 3"] | None = None
+    atomic_energies: Float[Tensor, "atoms"] | None = None
+    virials: Float[Tensor, "atoms 3 3"] | None = None
+    charges: Float[Tensor, "atoms"] | None = None
+    dipole: Float[Tensor, "structures 3"] | None = None
+    penalty: Float[Tensor, ""] | None = None
+
+    @classmethod
+    def sum(cls, parts: "list[Prediction]") -> "Prediction":
+        """Prediction of a sum of potentials; per-atom values only where every part has them."""
+
+        def added(name: str) -> Tensor | None:
+            values = [getattr(p, name) for p in parts]
+            return None if any(v is None for v in values) else sum(values)
+
+        def known(name: str) -> list[Tensor]:
+            return [v for v in (getattr(p, name) for p in parts) if v is not None]
+
+        everywhere = ("energy", "forces", "stress", "atomic_energies", "virials")
+        somewhere = {name: sum(known(name)) if known(name) else None for name in ("dipole", "penalty")}
+        return cls(**{name: added(name) for name in everywhere}, charges=next(iter(known("charges")), None), **somewhere)
+
+
+def evaluate(potential: Potential, graph: Graph, *, training: bool = False, virials: bool = False) -> Prediction:
+    """Energy, forces and stress of a graph by differentiation of the potential.
+
+    training: keep the derivatives differentiable with respect to the parameters.
+    virials: also the per-atom virials; raises UserError where the potential is not local.
+    Raises UserError for an element that was not in `setup`.
+    """
+    refuse_unknown_elements(potential, graph)
+    if virials and potential.scope != "local":
+        raise UserError(f"per-atom virials need dE_i/dr_ij, which a {potential.scope} potential does not give")
+    if not potential.differentiable:
+        return _prediction_of(potential(graph.within(potential.cutoff)), None, None, None)
+    with torch.enable_grad():
+        positions = graph.positions.detach().requires_grad_()
+        r_ij = graph.r_ij.detach().requires_grad_()
+        strain = torch.zeros_like(graph.cell, requires_grad=True)
+        deformation = torch.eye(3, dtype=graph.cell.dtype, device=graph.cell.device) + strain
+        leaves = graph.with_leaves(
+            positions=torch.einsum("ax,axy->ay", positions, deformation[graph.structure]),
+            cell=graph.cell @ deformation,
+            r_ij=r_ij,
+        )
+        terms = potential(leaves.within(potential.cutoff))
+        pull, push, strain_slope = _derivatives(terms.energy, (r_ij, positions, strain), training)
+    forces, dE_dstrain = assemble(graph, pull)
+    stress = (dE_dstrain + strain_slope) / graph.volume[:, None, None]
+    per_atom = None
+    if virials:
+        outer = -graph.r_ij[:, :, None] * pull[:, None, :]
+        per_atom = outer.new_zeros(graph.n_atoms, 3, 3).index_add(0, graph.neighbor, outer)
+    return _prediction_of(terms, forces - push, 0.5 * (stress + stress.mT), per_atom, detach=not training)
+
+
+def assemble(graph: Graph, pull: Float[Tensor, "edges 3"]) -> tuple[Tensor, Tensor]:
+    """Forces (atoms, 3) and dE/dε (structures, 3, 3) from dE/dr_ij of every edge."""
+    forces = torch.zeros_like(graph.positions).index_add(0, graph.center, pull).index_add(0, graph.neighbor, -pull)
+    outer = graph.r_ij.detach()[:, :, None] * pull[:, None, :]
+    edge_structure = graph.structure[graph.center]
+    return forces, torch.zeros_like(graph.cell).index_add(0, edge_structure, outer)
+
+
+def refuse_unknown_elements(potential: Potential, graph: Graph) -> None:
+    """Raise UserError when the graph holds an element that the potential was not set up for."""
+    if len(potential.elements) == 0:
+        return
+    known = torch.isin(graph.numbers, potential.elements)
+    if not bool(known.all()):
+        atom = int(torch.nonzero(~known)[0, 0])
+        strange, = symbols([graph.numbers[atom]])
+        raise UserError(
+            f"atom {atom} is {strange}, which this potential was not trained for (it knows "
+            f"{', '.join(symbols(potential.elements))}); fit with data that hold {strange}"
+        )
+
+
+def _derivatives(energy: Tensor, variables: tuple[Tensor, ...], training: bool) -> list[Tensor]:
+    if not energy.requires_grad:
+        return [torch.zeros_like(v) for v in variables]
+    slopes = torch.autograd.grad(energy.sum(), variables, create_graph=training, allow_unused=True)
+    return [torch.zeros_like(v) if s is None else s for s, v in zip(slopes, variables, strict=True)]
+
+
+def _prediction_of(terms: Terms, forces, stress, virials, *, detach: bool = True) -> Prediction:
+    values = {**vars(terms), "forces": forces, "stress": stress, "virials": virials}
+    if detach:
+        values = {name: None if v is None else v.detach() for name, v in values.items()}
+    return Prediction(**values)

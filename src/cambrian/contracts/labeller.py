@@ -1,0 +1,23 @@
+"""The contract of a labeller: a reference method that turns a structure into the same structure with labels."""
+
+from abc import ABC, abstractmethod
+
+from ase import Atoms
+
+from cambrian.contracts.configurable import Configurable
+from cambrian.data.structure import Structure
+
+
+class Labeller(Configurable, ABC):
+    """A reference method; its constructor arguments are its settings, which key the cache of results."""
+
+    rooms = ("label",)
+
+    @property
+    @abstractmethod
+    def level(self) -> str:
+        """Level of theory, as it is stored with the labels."""
+
+    @abstractmethod
+    def label(self, atoms: Atoms, *, total_charge: float = 0.0, spin: float = 0.0) -> Structure:
+        """Labels of one structure; raises UserError where the reference calculation fails."""

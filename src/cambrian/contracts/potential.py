@@ -1,0 +1,147 @@
+"""The contract of every potential, and the sum of potentials.
+
+A potential maps a graph to `Terms`; forces, stress and all else follow from `evaluate`. Constructors take
+hyperparameters only. What depends on data (elements, reference energies, scales, sparse points) is made once by
+`setup(train)` and kept in parameters and buffers, so that the archive needs the constructor and the tensors alone.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cambrian.contracts.configurable import Configurable
+from cambrian.data.dataset import Dataset
+from cambrian.graph import Graph, sum_over_structures
+
+if TYPE_CHECKING:
+    from cambrian.contracts.evaluate import Prediction
+    from cambrian.contracts.linear import Linear
+    from cambrian.contracts.prepared import Prepared
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a potential computes in one forward pass; eV, e, e Å. `penalty` is added to the training loss only."""
+
+    energy: Float[Tensor, "structures"]
+    atomic_energies: Float[Tensor, "atoms"] | None = None
+    charges: Float[Tensor, "atoms"] | None = None
+    dipole: Float[Tensor, "structures 3"] | None = None
+    penalty: Float[Tensor, ""] | None = None
+
+    @classmethod
+    def of_atoms(cls, atomic_energies: Float[Tensor, "atoms"], graph: Graph, **others) -> "Terms":
+        """Terms of a potential that is a sum over atoms; the energies of ghosts do not count."""
+        return cls(sum_over_structures(atomic_energies, graph), atomic_energies, **others)
+
+
+class Potential(Configurable, nn.Module, ABC):
+    """Energy of structures. Concrete classes are final: compose them, do not subclass them.
+
+    `cutoff` (Å) is the length of the edges it reads; `receptive_field` is longer where messages travel further.
+    Traits: `scope` is "local" (E_i depends on the edges of i alone), "message passing" or "global"; `extensive` and
+    `differentiable` say what a test or a user may expect.
+    """
+
+    cutoff: float
+    scope: str = "local"
+    extensive: bool = True
+    differentiable: bool = True
+    rooms = ("classical", "networks", "electrostatics", "contracts")
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("elements", torch.zeros(0, dtype=torch.int64))
+
+    @property
+    def receptive_field(self) -> float:
+        """Distance in Å beyond which no atom changes an atomic energy; the halo of a ghost decomposition."""
+        return self.cutoff
+
+    @abstractmethod
+    def forward(self, graph: Graph) -> Terms:
+        """Energies of a graph whose edges reach at least `cutoff`."""
+
+    def setup(self, train: Dataset) -> None:
+        """Fix everything that depends on data; called once, by `fit`. Extend it, and call this one first."""
+        self.elements = torch.tensor(train.numbers, dtype=torch.int64)
+
+    def terms(self) -> Iterator["Potential"]:
+        """The summands: this potential itself, unless it is a sum."""
+        yield self
+
+    def linear(self) -> "Linear | None":
+        """The linear view of this potential, where energy, forces and stress are linear in some coefficients."""
+        return None
+
+    def prepare(self, graph: Graph, *, forces: bool = True) -> "Prepared | None":
+        """What can be computed once before training on this graph; None when nothing can.
+
+        `forces` says whether forces or stress of this graph will be asked for.
+        """
+        return None
+
+    def native(self) -> "Callable[[Graph], Prediction] | None":
+        """A compiled route to the same prediction, or None; built by the calculator and by `deploy`."""
+        return None
+
+    def __add__(self, other: "Potential") -> "Sum":
+        return Sum([*self.terms(), *other.terms()])
+
+    @classmethod
+    @abstractmethod
+    def example(cls) -> "Potential":
+        """A small instance, set up and ready: contract tests, docs and benchmarks build this one."""
+
+
+class Sum(Potential):
+    """The sum of several potentials: E = Σ_t E_t, each term seeing only its own edges."""
+
+    def __init__(self, parts: list[Potential]):
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+        self.cutoff = max((p.cutoff for p in parts), default=0.0)
+        scopes = ("local", "message passing", "global")
+        self.scope = max((p.scope for p in parts), key=scopes.index, default="local")
+        self.extensive = all(p.extensive for p in parts)
+        self.differentiable = all(p.differentiable for p in parts)
+
+    @property
+    def receptive_field(self) -> float:
+        """The longest receptive field of the parts, Å."""
+        return max((p.receptive_field for p in self.parts), default=0.0)
+
+    def terms(self) -> Iterator[Potential]:
+        """The parts, sums among them taken apart."""
+        for part in self.parts:
+            yield from part.terms()
+
+    def setup(self, train: Dataset) -> None:
+        """Set up every part in order."""
+        super().setup(train)
+        for part in self.parts:
+            part.setup(train)
+
+    def forward(self, graph: Graph) -> Terms:
+        """Add the terms of the parts; atomic energies only where every part has them."""
+        terms = [part(graph.within(part.cutoff)) for part in self.parts]
+        atomic = [t.atomic_energies for t in terms]
+        penalties = [t.penalty for t in terms if t.penalty is not None]
+        dipoles = [t.dipole for t in terms if t.dipole is not None]
+        return Terms(
+            energy=sum((t.energy for t in terms), start=graph.r_ij.new_zeros(graph.n_structures)),
+            atomic_energies=None if any(a is None for a in atomic) else sum(atomic),
+            charges=next((t.charges for t in terms if t.charges is not None), None),
+            dipole=sum(dipoles) if dipoles else None,
+            penalty=sum(penalties) if penalties else None,
+        )
+
+    @classmethod
+    def example(cls) -> "Sum":
+        """An empty sum: energy zero."""
+        return cls([])

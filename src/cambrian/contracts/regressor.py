@@ -1,0 +1,71 @@
+"""The contract of a regressor: features to energies, one set of parameters per element.
+
+A `BasisRegressor` is linear in its coefficients, E_i = c · φ(features_i), which is all that least squares needs.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from cambrian.contracts.configurable import Configurable
+
+
+class Regressor(Configurable, nn.Module, ABC):
+    """Energies (eV) of atoms from their features; `species` is the index of an element in the potential's list."""
+
+    rooms = ("regressors",)
+
+    @abstractmethod
+    def setup(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"], n_species: int) -> None:
+        """Make the parameters, and scales from the features of the training set."""
+
+    @abstractmethod
+    def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
+        """Energy of each row in eV."""
+
+    def constant_slopes(self) -> Float[Tensor, "species features"] | None:
+        """dE/dfeatures where it does not depend on the features (a linear regressor); None otherwise."""
+        return None
+
+    @classmethod
+    @abstractmethod
+    def example(cls) -> "Regressor":
+        """A small instance, not yet set up."""
+
+
+class BasisRegressor(Regressor, ABC):
+    """A regressor that is linear in `coefficients` (n_coefficients,)."""
+
+    coefficients: Float[Tensor, "coefficients"]
+
+    @abstractmethod
+    def basis(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows coefficients"]:
+        """The functions φ that the coefficients multiply."""
+
+    @abstractmethod
+    def push(
+        self,
+        features: Float[Tensor, "edges features"],
+        jacobian: Float[Tensor, "edges 3 features"],
+        species: Int[Tensor, "edges"],
+    ) -> Float[Tensor, "edges 3 coefficients"]:
+        """dφ/dr_ij from dfeatures/dr_ij, all of the center of each edge."""
+
+    def prior(self) -> Float[Tensor, "rows coefficients"] | None:
+        """Factor R of a penalty |R c|² that belongs to the model; None for a flat prior."""
+        return None
+
+    def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
+        """Energy of each row in eV."""
+        return self.basis(features, species) @ self.coefficients
+
+
+def species_blocks(values: Float[Tensor, "rows ... columns"], species: Int[Tensor, "rows"], n_species: int) -> Tensor:
+    """Place the columns of each row into the block of its species: (rows, ..., n_species * columns)."""
+    if n_species == 1:
+        return values
+    chosen = torch.nn.functional.one_hot(species, n_species).to(values.dtype)
+    chosen = chosen.reshape(-1, *[1] * (values.dim() - 2), n_species, 1)
+    return (chosen * values[..., None, :]).flatten(-2)

@@ -1,0 +1,152 @@
+"""A dataset is a sequence of labelled structures; slices and splits are datasets again."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from cambrian.data.labels import Labels
+from cambrian.data.structure import Structure
+from cambrian.errors import UserError
+from cambrian.graph import Graph, batch, graph_of
+
+
+class Dataset:
+    """Labelled structures in order."""
+
+    def __init__(self, structures: Iterable[Structure]):
+        self.structures: tuple[Structure, ...] = tuple(structures)
+
+    def __len__(self) -> int:
+        return len(self.structures)
+
+    def __iter__(self) -> Iterator[Structure]:
+        return iter(self.structures)
+
+    def __getitem__(self, index) -> "Structure | Dataset":
+        """One structure for an integer; a dataset for a slice or a sequence of indices."""
+        if isinstance(index, (int, np.integer)):
+            return self.structures[index]
+        if isinstance(index, slice):
+            return Dataset(self.structures[index])
+        return Dataset(self.structures[k] for k in index)
+
+    def __add__(self, other: "Dataset") -> "Dataset":
+        return Dataset(self.structures + other.structures)
+
+    def __repr__(self) -> str:
+        return f"Dataset({len(self)} structures, {self.n_atoms} atoms)"
+
+    @property
+    def n_atoms(self) -> int:
+        """Atoms in all structures together."""
+        return sum(len(s) for s in self)
+
+    @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """Atomic numbers of the elements that occur, ascending."""
+        return tuple(sorted({int(z) for s in self for z in np.unique(s.atoms.numbers)}))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups that occur, in order of first appearance."""
+        return tuple(dict.fromkeys(s.group for s in self))
+
+    def map(self, change: Callable[[Structure], Structure]) -> "Dataset":
+        """A dataset of the changed structures."""
+        return Dataset(change(s) for s in self)
+
+    def with_group_weights(self, weights: dict[str, dict[str, float]]) -> "Dataset":
+        """Multiply weights by group: {group: {energy, force, stress}}.
+
+        Raises UserError for a group that does not occur.
+        """
+        for name in weights:
+            if name not in self.groups:
+                raise UserError(f"no structure belongs to group '{name}'; the groups are {', '.join(self.groups)}")
+
+        def weighted(s: Structure) -> Structure:
+            factor = weights.get(s.group, {})
+            return replace(s, weights={k: s.weights.get(k, 1.0) * factor.get(k, 1.0) for k in ("energy", "force", "stress")})
+
+        return self.map(weighted)
+
+    def split(self, fraction: float, *, by: str = "structure", seed: int = 0) -> tuple["Dataset", "Dataset"]:
+        """Split into two parts, the first holding about `fraction` of the structures.
+
+        by: `structure` draws single structures at random; `group` keeps each group whole; `block` takes the tail of
+        each group, in file order, as the second part, so that neighbors along a trajectory do not leak across.
+        """
+        if not 0 < fraction < 1:
+            raise UserError(f"a split needs a fraction between 0 and 1, not {fraction}")
+        splitters = {"structure": self._random_order, "group": self._group_order, "block": self._block_order}
+        if by not in splitters:
+            raise UserError(f"a split goes by {', '.join(splitters)}; not by '{by}'")
+        order, sizes = splitters[by](np.random.default_rng(seed), fraction)
+        first, second = sorted(order[:sizes]), sorted(order[sizes:])
+        return self[first], self[second]
+
+    def _random_order(self, rng: np.random.Generator, fraction: float) -> tuple[list[int], int]:
+        order = rng.permutation(len(self)).tolist()
+        return order, min(max(round(fraction * len(self)), 1), len(self) - 1) if len(self) > 1 else len(self)
+
+    def _group_order(self, rng: np.random.Generator, fraction: float) -> tuple[list[int], int]:
+        names = list(self.groups)
+        if len(names) < 2:
+            raise UserError("a split by group needs at least two groups (config_type); split by structure or block instead")
+        order, size = [], 0
+        for rank in rng.permutation(len(names)):
+            order += [k for k, s in enumerate(self) if s.group == names[rank]]
+            # the boundary nearest to the wanted fraction, with both parts non-empty
+            if abs(len(order) - fraction * len(self)) < abs(size - fraction * len(self)) and len(order) < len(self):
+                size = len(order)
+        return order, size
+
+    def _block_order(self, rng: np.random.Generator, fraction: float) -> tuple[list[int], int]:
+        heads, tails = [], []
+        for name in self.groups:
+            members = [k for k, s in enumerate(self) if s.group == name]
+            size = round(fraction * len(members))
+            heads += members[:size]
+            tails += members[size:]
+        return heads + tails, len(heads)
+
+    def folds(self, k: int, *, seed: int = 0) -> list[tuple["Dataset", "Dataset"]]:
+        """Pairs (train, held out) of a k-fold cross-validation over structures."""
+        order = np.random.default_rng(seed).permutation(len(self))
+        parts = [sorted(part.tolist()) for part in np.array_split(order, k)]
+        everything = set(range(len(self)))
+        return [(self[sorted(everything - set(part))], self[part]) for part in parts]
+
+    def graphs(self, cutoff: float) -> Iterator[Graph]:
+        """Graph of each structure; a geometry that cannot be used is reported with file and frame."""
+        for s in self:
+            try:
+                yield graph_of(s.atoms, cutoff, total_charge=s.total_charge, spin=s.spin)
+            except UserError as error:
+                raise error.at(s.where) from None
+
+    def batches(self, cutoff: float, *, n_atoms: int = 512) -> Iterator[tuple[Graph, Labels]]:
+        """Batches in order, each of about `n_atoms` atoms and at least one structure."""
+        members: list[Structure] = []
+        graphs: list[Graph] = []
+        for s, graph in zip(self, self.graphs(cutoff), strict=True):
+            members.append(s)
+            graphs.append(graph)
+            if sum(len(m) for m in members) >= n_atoms:
+                yield batch(graphs), Labels.of(members)
+                members, graphs = [], []
+        if members:
+            yield batch(graphs), Labels.of(members)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over geometries and labels: the same data give the same hash, whatever file they came from."""
+        digest = hashlib.sha256()
+        for s in self:
+            for value in (s.atoms.numbers, s.atoms.positions, s.atoms.cell.array, s.atoms.pbc, s.forces, s.stress):
+                digest.update(b"-" if value is None else np.ascontiguousarray(value).tobytes())
+            digest.update(np.float64(s.energy).tobytes() + np.float64(s.total_charge).tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Charges and long-range electrostatics."""

@@ -1,0 +1,1 @@
+"""Potential and labelled structures to a fitted potential."""

@@ -1,0 +1,6 @@
+"""Structures as graphs of atoms and neighbors: what every potential computes from."""
+
+from cambrian.graph.graph import Graph, Triplets, batch, sum_over_neighbors, sum_over_structures
+from cambrian.graph.neighbors import NeighborList, graph_of
+
+__all__ = ["Graph", "NeighborList", "Triplets", "batch", "graph_of", "sum_over_neighbors", "sum_over_structures"]

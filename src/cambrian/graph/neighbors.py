@@ -1,0 +1,112 @@
+"""Neighbor lists by vesin: any cell, any mixture of periodic directions, cutoffs beyond half the cell.
+
+`NeighborList` keeps a list with a skin: it stays valid until two atoms together may have moved by the skin, so dynamics
+rebuilds it every few tens of steps and in between only recomputes r_ij.
+"""
+
+import numpy as np
+import torch
+from ase import Atoms
+from numpy.typing import NDArray
+from vesin import NeighborList as VesinList
+
+from cambrian.elements import symbol
+from cambrian.errors import UserError
+from cambrian.graph.graph import Graph
+
+CLOSEST = 1e-3  # Å: nearer than this two atoms are one place, whatever the elements
+
+
+def graph_of(atoms: Atoms, cutoff: float, *, total_charge: float = 0.0, spin: float = 0.0) -> Graph:
+    """Graph of one structure with all edges shorter than `cutoff` (Å).
+
+    Raises UserError for a flat cell, positions that are not finite and atoms at one place.
+    """
+    return NeighborList(cutoff).graph(atoms, total_charge=total_charge, spin=spin)
+
+
+class NeighborList:
+    """Edges of one structure, rebuilt only when atoms moved by more than half the `skin` (Å) or the cell changed."""
+
+    def __init__(self, cutoff: float, *, skin: float = 0.0):
+        self.cutoff, self.skin = cutoff, skin
+        self.n_builds = 0
+        self._reference: tuple[NDArray, ...] | None = None
+
+    def graph(self, atoms: Atoms, *, total_charge: float = 0.0, spin: float = 0.0) -> Graph:
+        """Graph of `atoms` with exactly the edges shorter than the cutoff."""
+        positions, cell = atoms.get_positions(), atoms.cell.array
+        if not self._is_valid(atoms):
+            self._build(atoms)
+        center, neighbor, shift, offset = self._edges
+        r_ij = positions[neighbor] - positions[center]
+        if offset is not None:
+            r_ij += offset
+        squared = np.einsum("ij,ij->i", r_ij, r_ij)
+        if len(squared) and squared.min() < CLOSEST**2:
+            raise _coincident(atoms, center, neighbor, squared.argmin())
+        if self.skin > 0:
+            kept = squared < self.cutoff**2
+            center, neighbor, shift, r_ij = center[kept], neighbor[kept], shift[kept], r_ij[kept]
+        return Graph(
+            positions=torch.from_numpy(positions),
+            numbers=torch.from_numpy(atoms.numbers.astype(np.int64)),
+            structure=torch.zeros(len(atoms), dtype=torch.int64),
+            cell=torch.from_numpy(cell.astype(float))[None],
+            pbc=torch.from_numpy(atoms.pbc.copy())[None],
+            center=torch.from_numpy(center),
+            neighbor=torch.from_numpy(neighbor),
+            shift=torch.from_numpy(shift),
+            r_ij=torch.from_numpy(r_ij),
+            total_charge=torch.tensor([float(total_charge)], dtype=torch.float64),
+            spin=torch.tensor([float(spin)], dtype=torch.float64),
+            owned=torch.ones(len(atoms), dtype=torch.bool),
+            cutoff=self.cutoff,
+        )
+
+    def _is_valid(self, atoms: Atoms) -> bool:
+        if self._reference is None or self.skin == 0:
+            return False
+        positions, cell, pbc, numbers = self._reference
+        if len(numbers) != len(atoms) or not np.array_equal(numbers, atoms.numbers):
+            return False
+        if not (np.array_equal(cell, atoms.cell.array) and np.array_equal(pbc, atoms.pbc)):
+            return False
+        moved = atoms.get_positions() - positions
+        return 4 * np.einsum("ij,ij->i", moved, moved).max(initial=0.0) < self.skin**2
+
+    def _build(self, atoms: Atoms) -> None:
+        _refuse_bad_geometry(atoms)
+        # a direction that is not periodic may lack a cell vector; vesin wants an invertible cell where any is periodic
+        box = atoms.cell.complete().array if atoms.pbc.any() else np.zeros((3, 3))
+        finder = VesinList(cutoff=self.cutoff + self.skin, full_list=True)
+        center, neighbor, shift = finder.compute(atoms.get_positions(), box, atoms.pbc, quantities="ijS")
+        center, neighbor, shift = center.astype(np.int64), neighbor.astype(np.int64), shift.astype(np.int64)
+        order = np.lexsort((shift[:, 2], shift[:, 1], shift[:, 0], neighbor, center))
+        center, neighbor, shift = center[order], neighbor[order], shift[order]
+        offset = shift @ box if atoms.pbc.any() else None
+        self._edges = center, neighbor, shift, offset
+        self._reference = (atoms.get_positions(), atoms.cell.array.copy(), atoms.pbc.copy(), atoms.numbers.copy())
+        self.n_builds += 1
+
+
+def _refuse_bad_geometry(atoms: Atoms) -> None:
+    if not np.isfinite(atoms.positions).all():
+        bad = int(np.argwhere(~np.isfinite(atoms.positions))[0, 0])
+        raise UserError(f"the position of atom {bad} is not a finite number; repair or remove this frame")
+    periodic = atoms.cell.array[atoms.pbc]
+    if not np.isfinite(periodic).all():
+        raise UserError("the cell holds a value that is not a finite number; repair or remove this frame")
+    lengths = np.linalg.norm(periodic, axis=1)
+    if len(periodic) and (lengths.min() < 1e-6 or np.linalg.matrix_rank(periodic / lengths[:, None], tol=1e-6) < len(periodic)):
+        raise UserError(
+            "the cell is flat (its periodic vectors span no volume); give three independent vectors, or set pbc to F"
+        )
+
+
+def _coincident(atoms: Atoms, center: NDArray, neighbor: NDArray, edge: int) -> UserError:
+    i, j = int(center[edge]), int(neighbor[edge])
+    return UserError(
+        f"atoms {i} ({symbol(atoms.numbers[i])}) and {j} ({symbol(atoms.numbers[j])}) are at one place "
+        f"(closer than {CLOSEST} Å); remove one of them"
+    )

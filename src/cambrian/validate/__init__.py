@@ -1,0 +1,1 @@
+"""Checks of a potential against a reference."""
