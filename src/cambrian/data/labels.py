@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cambrian.data.structure import Structure
@@ -14,6 +14,7 @@ from cambrian.data.structure import Structure
 class Labels:
     """Reference values of a batch of structures: eV, eV/Å, eV/Å³, e, e Å; NaN = absent."""
 
+    n_atoms: Int[Tensor, "structures"]
     energy: Float[Tensor, "structures"]
     forces: Float[Tensor, "atoms 3"]
     stress: Float[Tensor, "structures 3 3"]
@@ -41,6 +42,7 @@ class Labels:
             return torch.tensor([s.weights.get(name, 1.0) for s in structures], dtype=torch.float64)
 
         return cls(
+            n_atoms=torch.tensor([len(s) for s in structures]),
             energy=torch.tensor([s.energy for s in structures], dtype=torch.float64),
             forces=joined("forces", 3),
             stress=stacked("stress", 3, 3),
@@ -54,5 +56,9 @@ class Labels:
 
     def to(self, target: torch.dtype | torch.device | str) -> "Labels":
         """The same labels in another precision or on another device."""
-        moved = {k: v.to(target) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
+        counts = isinstance(target, torch.dtype)
+        moved = {
+            k: v.to(target) if isinstance(v, Tensor) and not (counts and not v.is_floating_point()) else v
+            for k, v in vars(self).items()
+        }
         return Labels(**moved)

@@ -1,0 +1,137 @@
+"""What a solver works on: a potential, labelled structures, and how much each label counts.
+
+    r = ( w_E ΔE/N, w_F ΔF, w_σ Δσ )        residuals; |r|² is what least squares minimises
+    L = <r_E²> + <r_F²> + <r_σ²>            loss of a batch: the mean square of each kind over the labels present
+
+A problem offers the loss on prepared batches, stacked residuals, and rows of the linear terms; a solver names what it needs.
+Labels that are absent (NaN) count nowhere.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cambrian.contracts.evaluate import Prediction
+from cambrian.contracts.linear import Linear
+from cambrian.contracts.potential import Potential, Sum
+from cambrian.contracts.prepared import Prepared, prepare
+from cambrian.data.dataset import Dataset
+from cambrian.data.labels import Labels
+from cambrian.data.structure import Structure
+from cambrian.errors import UserError
+from cambrian.graph import Graph
+from cambrian.math.voigt import voigt
+
+Progress = Callable[[str, float, str], None]  # stage, fraction done, figures in words
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each kind of label counts: energy per atom, force and stress components."""
+
+    energy: float
+    force: float
+    stress: float
+
+
+@dataclass
+class Problem:
+    """A potential to fit, set up on `train`; `folder` is where a solver keeps its checkpoints."""
+
+    potential: Potential
+    train: Dataset
+    validation: Dataset | None = None
+    seed: int = 0
+    folder: Path | None = None
+    progress: Progress = field(default=lambda stage, fraction, words: None)
+
+    def linear_terms(self) -> list[Linear]:
+        """Linear views of the summands that are linear; raises UserError where another summand could be trained."""
+        views = []
+        for term in self.potential.terms():
+            view = term.linear()
+            if view is not None:
+                views.append(view)
+            elif any(p.requires_grad for p in term.parameters()):
+                raise UserError(
+                    f"{type(term).__name__} is not linear in its parameters: wrap it in Frozen, "
+                    "or choose another solver (GradientDescent, NonlinearLeastSquares)"
+                )
+        if not views:
+            raise UserError("least squares needs a term that is linear in its coefficients (snap, qsnap ...)")
+        return views
+
+    def blocks(self, weights: Weights) -> Iterator[tuple[NDArray, NDArray]]:
+        """Weighted rows and targets of each structure: energy per atom, forces, stress; absent labels have no row."""
+        views = self.linear_terms()
+        remainder = Sum([term for term in self.potential.terms() if term.linear() is None])
+        for k, (s, graph) in enumerate(zip(self.train, self.train.graphs(self.potential.cutoff), strict=True)):
+            labels = Labels.of([s])
+            parts = [view.rows(graph, derivatives=has_derivatives(s)) for view in views]
+            base = prepare(remainder, graph).predict()
+            yield _weighted_rows(graph, labels, parts, base, weights)
+            self.progress("rows", (k + 1) / len(self.train), f"{k + 1} of {len(self.train)} structures")
+
+    def prepared(self, data: Dataset) -> list[tuple[Prepared, Labels]]:
+        """Every structure of `data` with all that training does not change computed once."""
+        items = []
+        for k, (s, graph) in enumerate(zip(data, data.graphs(self.potential.cutoff), strict=True)):
+            items.append((prepare(self.potential, graph, forces=has_derivatives(s)), Labels.of([s])))
+            self.progress("features", (k + 1) / len(data), f"{k + 1} of {len(data)} structures")
+        return items
+
+    def residuals(self, items: list[tuple[Prepared, Labels]], weights: Weights) -> NDArray:
+        """Stacked weighted residuals (prediction - label) of prepared structures at the present parameters."""
+        parts = []
+        for item, labels in items:
+            prediction = item.predict()
+            parts += [r.detach().numpy() for r in weighted_residuals(prediction, labels, weights)]
+        return np.concatenate(parts)
+
+
+def has_derivatives(s: Structure) -> bool:
+    """Whether a structure has forces or stress to compare with."""
+    return s.forces is not None or s.stress is not None
+
+
+def weighted_residuals(prediction: Prediction, labels: Labels, weights: Weights) -> list[Tensor]:
+    """Energy, force and stress residuals with their weights, absent labels left out; for a batch of structures."""
+    atoms_of = labels.n_atoms
+    structure = torch.repeat_interleave(torch.arange(len(atoms_of)), atoms_of)
+    energy = weights.energy * labels.energy_weight * (prediction.energy - labels.energy) / atoms_of
+    found = [energy[torch.isfinite(labels.energy)]]
+    if prediction.forces is not None:
+        forces = weights.force * labels.force_weight[structure, None] * (prediction.forces - labels.forces)
+        found.append(forces[torch.isfinite(labels.forces)])
+    if prediction.stress is not None:
+        stress = weights.stress * labels.stress_weight[:, None] * voigt(prediction.stress - labels.stress)
+        found.append(stress[torch.isfinite(stress)])
+    return found
+
+
+def loss(prediction: Prediction, labels: Labels, weights: Weights) -> Tensor:
+    """Mean squared errors, weighted, each over the labels that are present; plus the potential's own penalty."""
+    squares = [r.square().mean() for r in weighted_residuals(prediction, labels, weights) if len(r)]
+    total = sum(squares, start=prediction.energy.new_zeros(()))
+    return total if prediction.penalty is None else total + prediction.penalty
+
+
+def _weighted_rows(graph: Graph, labels: Labels, parts, base: Prediction, weights: Weights) -> tuple[NDArray, NDArray]:
+    n_atoms = graph.n_atoms
+    factor = weights.energy * labels.energy_weight / n_atoms
+    rows = [factor[:, None] * torch.cat([p.energy for p in parts], dim=-1)]
+    targets = [factor * (labels.energy - base.energy)]
+    if all(p.forces is not None for p in parts):
+        rows.append(weights.force * labels.force_weight * torch.cat([p.forces for p in parts], dim=-1).flatten(0, 1))
+        targets.append(weights.force * labels.force_weight * (labels.forces - base.forces).flatten())
+        stress = torch.cat([p.stress for p in parts], dim=-1)
+        rows.append(weights.stress * labels.stress_weight * voigt(stress.movedim(-1, 1))[0].T)
+        targets.append(weights.stress * labels.stress_weight * voigt(labels.stress - base.stress)[0])
+    X, y = torch.cat(rows).numpy(), torch.cat(targets).numpy()
+    present = np.isfinite(y)
+    return X[present], y[present]
