@@ -62,3 +62,10 @@ class Labels:
             for k, v in vars(self).items()
         }
         return Labels(**moved)
+
+    @classmethod
+    def joined(cls, parts: "list[Labels]") -> "Labels":
+        """The labels of several batches as one, in order."""
+        values = {k: [getattr(p, k) for p in parts] for k in vars(parts[0])}
+        group = tuple(name for part in values.pop("group") for name in part)
+        return cls(**{k: torch.cat(v) for k, v in values.items()}, group=group)

@@ -79,11 +79,16 @@ class Problem:
 
     def prepared(self, data: Dataset) -> list[tuple[Prepared, Labels]]:
         """Every structure of `data` with all that training does not change computed once."""
-        items = []
+        items: list[tuple[Prepared, Labels]] = []
+        derivatives = any(has_derivatives(s) for s in self.train)
         for k, (s, graph) in enumerate(zip(data, data.graphs(self.potential.cutoff), strict=True)):
-            items.append((prepare(self.potential, graph, forces=has_derivatives(s)), Labels.of([s])))
+            items.append((prepare(self.potential, graph, forces=derivatives), Labels.of([s])))
             self.progress("features", (k + 1) / len(data), f"{k + 1} of {len(data)} structures")
         return items
+
+    def hold_out(self, fraction: float) -> None:
+        """Move a random part of the training data to the validation set; the potential stays set up on all of it."""
+        self.train, self.validation = self.train.split(1 - fraction, seed=self.seed)
 
     def residuals(self, items: list[tuple[Prepared, Labels]], weights: Weights) -> NDArray:
         """Stacked weighted residuals (prediction - label) of prepared structures at the present parameters."""

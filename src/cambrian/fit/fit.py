@@ -1,0 +1,127 @@
+"""`fit`: a potential, labelled structures and a solver make a fitted potential, with its errors and history."""
+
+import importlib.metadata
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cambrian.contracts.potential import Potential
+from cambrian.contracts.predict import Predicted, predict
+from cambrian.contracts.solver import Solution, Solver
+from cambrian.data.dataset import Dataset
+from cambrian.elements import symbols
+from cambrian.errors import UserError
+from cambrian.fit.metrics import Errors
+from cambrian.fit.problem import Problem, Progress
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of train, validation and test: the structures, what the potential says of them, and the errors."""
+
+    data: Dataset
+    predicted: list[Predicted]
+    errors: Errors
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted potential and how it came about; `parts` holds train, validation and test as far as they exist."""
+
+    potential: Potential
+    solution: Solution
+    parts: dict[str, Part]
+    seconds: float
+    seed: int
+    data_hash: str
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of fitted parameters."""
+        return sum(p.numel() for p in self.potential.parameters() if p.requires_grad)
+
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json: a public interface."""
+        figures = {name: self.parts[name].errors.figures() if name in self.parts else None for name in PARTS}
+        facts = {
+            "fit_seconds": self.seconds,
+            "n_parameters": self.n_parameters,
+            "seed": self.seed,
+            "data_hash": self.data_hash,
+            "versions": versions(),
+        }
+        return figures | facts
+
+
+PARTS = ("train", "validation", "test")
+
+
+def fit(
+    potential: Potential,
+    train: Dataset,
+    solver: Solver,
+    *,
+    validation: Dataset | None = None,
+    test: Dataset | None = None,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    progress: Progress = lambda stage, fraction, words: None,
+) -> Fit:
+    """Fit a potential in place.
+
+    folder: where a solver keeps its checkpoint; an interrupted fit of the same problem resumes from it.
+    progress: called with a stage, the fraction done (0 to 1) and figures in words.
+    Raises UserError for data without labels, with NaN or with elements the test set does not share.
+    """
+    refuse_unlabelled(train)
+    for other in (validation, test):
+        refuse_new_elements(train, other)
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - libraries below may draw from it
+    start = time.monotonic()
+    problem = Problem(potential, train, validation, seed, None if folder is None else Path(folder), progress)
+    potential.setup(train)
+    solution = solver.solve(problem)
+    seconds = time.monotonic() - start
+    potential.eval()
+    parts = {}
+    for name, data in zip(PARTS, (problem.train, problem.validation, test), strict=True):
+        if data is not None and len(data):
+            parts[name] = assess(potential, data, lambda fraction, name=name: progress("errors", fraction, name))
+    return Fit(potential, solution, parts, seconds, seed, train.hash)
+
+
+def assess(potential: Potential, data: Dataset, progress=lambda fraction: None) -> Part:
+    """Predict a dataset and put errors beside it."""
+    predicted = predict(potential, data, progress=progress)
+    return Part(data, predicted, Errors.of(data, predicted))
+
+
+def refuse_unlabelled(data: Dataset) -> None:
+    """Raise UserError when there is nothing to fit to."""
+    if len(data) == 0:
+        raise UserError("there are no structures to fit to")
+    if not any(s.has_energy or s.forces is not None for s in data):
+        raise UserError(
+            f"no structure has an energy or forces (the first is {data[0].where}); name the keys with --energy-key and "
+            "--forces-key if they are called otherwise (cambrian inspect shows what is there)"
+        )
+
+
+def refuse_new_elements(train: Dataset, other: Dataset | None) -> None:
+    """Raise UserError when other data hold an element that the training data lack."""
+    for s in other or ():
+        strange = sorted(set(s.atoms.get_chemical_symbols()) - set(symbols(train.numbers)))
+        if strange:
+            raise UserError(f"{s.where}: holds {', '.join(strange)}, which the training data do not")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed the result."""
+    packages = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "torch", "ase", "vesin")}
+    return {"python": platform.python_version(), **packages}
