@@ -1,0 +1,1 @@
+"""Fused CPU loops: arrays in, arrays out."""

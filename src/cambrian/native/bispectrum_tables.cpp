@@ -1,0 +1,273 @@
+// The bispectrum's tables: half plane, full plane, couplings, gradient.
+//
+// With u_j[mb,ma] = s v_j[mb,ma], s^2 = ma! (j-ma)! / (mb! (j-mb)!), the Wigner recursion needs no square roots: v_j[mb,ma]
+// is the coefficient of x^ma in (a* - b* x)^(j-mb) (b + a x)^mb. The factors s, the two Clebsch-Gordan coefficients and the
+// multiplicities of the derivative are folded into one number per term, so that with V = sum_k w f v
+//     Y[out] = sum c U[first] U[second],   dE = Re sum_out Y* dV,   E = 1/3 Re sum_out Y* V.
+// The same polynomials give the gradient in closed form from the level below:
+//     dv_j[mb]/da* = (j-mb) v_{j-1}[mb]      dv_j[mb]/db* = -(j-mb) x v_{j-1}[mb]
+//     dv_j[mb]/da  = mb x v_{j-1}[mb-1]      dv_j[mb]/db  = mb v_{j-1}[mb-1].
+// A. P. Thompson et al., J. Comput. Phys. 285, 316 (2015); adjoint: arXiv:2011.12875.
+#include "bispectrum_tables.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <vector>
+
+namespace cambrian {
+namespace {
+
+double factorial(int n) { return std::tgamma(n + 1.0); }
+
+// <j1 m1 j2 m2 | j m>, all doubled.
+double clebsch_gordan(int j1, int m1, int j2, int m2, int j, int m) {
+  if (m1 + m2 != m) return 0;
+  auto f = [](int twice) { return (long double)factorial(twice / 2); };
+  const int low = std::max({0, -(j - j2 + m1) / 2, -(j - j1 - m2) / 2});
+  const int high = std::min({(j1 + j2 - j) / 2, (j1 - m1) / 2, (j2 + m2) / 2});
+  long double sum = 0;
+  for (int k = low; k <= high; ++k)
+    sum += (k % 2 ? -1 : 1) / (f(2 * k) * f(j1 + j2 - j - 2 * k) * f(j1 - m1 - 2 * k) * f(j2 + m2 - 2 * k) *
+                               f(j - j2 + m1 + 2 * k) * f(j - j1 - m2 + 2 * k));
+  const long double triangle = f(j1 + j2 - j) * f(j1 - j2 + j) * f(-j1 + j2 + j) / f(j1 + j2 + j + 2);
+  const long double all = f(j1 + m1) * f(j1 - m1) * f(j2 + m2) * f(j2 - m2) * f(j + m) * f(j - m);
+  return double(sum * std::sqrt(triangle * all * (j + 1)));
+}
+
+double scale(int j, int mb, int ma) {
+  return std::sqrt(factorial(ma) * factorial(j - ma) / (factorial(mb) * factorial(j - mb)));
+}
+
+struct Weight {  // doubled projections of row (mb) and column (ma)
+  int m, n;
+  int lowest() const { return std::max(std::abs(m), std::abs(n)); }
+};
+
+struct Builder {
+  int J;
+  std::vector<Weight> weights;
+  std::map<std::pair<int, int>, int> weight_start;  // (m, n) -> position of its lowest level in the full plane
+  std::map<std::array<int, 3>, int> half, independent, feature;
+  std::vector<int> half_of;
+  std::vector<Source> source;
+  std::vector<Component> components;
+  std::vector<std::array<int, 3>> outs;  // (j, mb, ma) of each independent element
+
+  explicit Builder(int two_j_max) : J(two_j_max) {
+    for (int j = 0; j <= J; ++j)
+      for (int mb = 0; 2 * mb <= j; ++mb)
+        for (int ma = 0; ma <= j; ++ma) {
+          const int position = int(half.size());
+          half[{j, mb, ma}] = position;
+          if (2 * mb == j && ma > mb) continue;
+          independent[{j, mb, ma}] = int(outs.size());
+          outs.push_back({j, mb, ma});
+          half_of.push_back(position);
+        }
+    for (int m = -J; m <= J; ++m)
+      for (int n = -J; n <= J; ++n) {
+        if ((m - n) % 2) continue;
+        weights.push_back({m, n});
+        weight_start[{m, n}] = int(source.size());
+        for (int j = weights.back().lowest(); j <= J; j += 2) {
+          const int mb = (j + m) / 2, ma = (j + n) / 2;
+          if (2 * mb < j || (2 * mb == j && ma <= mb))
+            source.push_back({half.at({j, mb, ma}), 0});
+          else
+            source.push_back({half.at({j, j - mb, j - ma}), (ma + mb) % 2 ? -1. : 1.});
+        }
+      }
+    for (int j1 = 0; j1 <= J; ++j1)
+      for (int j2 = 0; j2 <= j1; ++j2)
+        for (int j = j1 - j2; j <= std::min(J, j1 + j2); j += 2)
+          if (j >= j1) {
+            feature[{j1, j2, j}] = int(components.size());
+            Component c{j1, j2, j, 1, {j, 0, 0}, {0, 0, 0}, 1. / (1 + (j1 == j) + (j1 == j && j2 == j))};
+            if (j1 != j) c.levels[c.n_levels++] = j1;
+            if (j2 != j1) c.levels[c.n_levels++] = j2;
+            components.push_back(c);
+          }
+  }
+
+  int full(Weight w, int j) const { return weight_start.at({w.m, w.n}) + (j - w.lowest()) / 2; }
+
+  // Which B, and how often, Z_{j1 j2}^j stands for in dE/dU_j.
+  std::pair<int, double> share_of(int j1, int j2, int j) const {
+    if (j1 < j2) std::swap(j1, j2);
+    const double ratio = (j1 + 1.) / (j + 1.);
+    if (j >= j1) return {feature.at({j1, j2, j}), j1 == j ? (j2 == j ? 3. : 2.) : 1.};
+    if (j >= j2) return {feature.at({j, j2, j1}), j2 == j ? 2 * ratio : ratio};
+    return {feature.at({j2, j, j1}), ratio};
+  }
+
+  double coupling(int j, Weight w, int j1, Weight w1, int j2, Weight w2) const {
+    auto s = [](int j, Weight w) { return scale(j, (j + w.m) / 2, (j + w.n) / 2); };
+    const bool center = w.m == 0 && w.n == 0, same_weight = w1.m == w2.m && w1.n == w2.n;
+    return (center ? 1 : 2) * (j1 == j2 && !same_weight ? 2 : 1) * s(j, w) * s(j1, w1) * s(j2, w2) *
+           clebsch_gordan(j1, w1.m, j2, w2.m, j, w.m) * clebsch_gordan(j1, w1.n, j2, w2.n, j, w.n) *
+           share_of(j1, j2, j).second;
+  }
+};
+
+struct Found {
+  Group group;
+  std::vector<double> c;
+  std::vector<uint16_t> feature;
+};
+
+// All groups of one out: for every unordered pair of weights the longer column of levels is summed first.
+std::vector<Found> groups_of(const Builder &b, int j, Weight w) {
+  std::vector<Found> found;
+  for (Weight w1 : b.weights) {
+    Weight w2{w.m - w1.m, w.n - w1.n};
+    if (std::abs(w2.m) > b.J || std::abs(w2.n) > b.J) continue;
+    if (b.weight_start.at({w1.m, w1.n}) > b.weight_start.at({w2.m, w2.n})) continue;
+    const bool same = w1.m == w2.m && w1.n == w2.n;
+    Weight outer = w1, inner = w2;
+    if (outer.lowest() < inner.lowest()) std::swap(outer, inner);
+    for (int j1 = outer.lowest(); j1 <= b.J; j1 += 2) {
+      const int low = std::max(std::abs(j - j1), inner.lowest()), high = std::min(same ? j1 : j + j1, std::min(j + j1, b.J));
+      if (low > high) continue;
+      Found f{{uint16_t(b.full(outer, j1)), uint16_t(b.full(inner, low))}, {}, {}};
+      for (int j2 = low; j2 <= high; j2 += 2) {
+        f.c.push_back(b.coupling(j, w, j1, outer, j2, inner));
+        f.feature.push_back(uint16_t(b.share_of(j1, j2, j).first));
+      }
+      found.push_back(f);
+    }
+  }
+  std::stable_sort(found.begin(), found.end(), [](const Found &x, const Found &y) { return x.c.size() < y.c.size(); });
+  return found;
+}
+
+template <class T>
+T *keep(const std::vector<T> &v) {
+  T *p = new T[v.size() + 1]();
+  std::copy(v.begin(), v.end(), p);
+  return p;
+}
+
+void build_couplings(Builder &b, Tables &t) {
+  std::vector<Group> groups;
+  std::vector<double> coupling;
+  std::vector<uint16_t> feature;
+  std::vector<int> run_count(b.outs.size() * kMaxRun, 0);
+  std::vector<std::map<int, std::vector<Term>>> by_feature(b.components.size());  // feature -> out -> terms
+  for (size_t out = 0; out < b.outs.size(); ++out) {
+    const auto [j, mb, ma] = b.outs[out];
+    for (const Found &f : groups_of(b, j, {2 * mb - j, 2 * ma - j})) {
+      groups.push_back(f.group);
+      ++run_count[out * kMaxRun + f.c.size() - 1];
+      for (size_t k = 0; k < f.c.size(); ++k) {
+        coupling.push_back(f.c[k]);
+        feature.push_back(f.feature[k]);
+        if (f.c[k] != 0) by_feature[f.feature[k]][int(out)].push_back({f.group.first, uint16_t(f.group.start + k), f.c[k]});
+      }
+    }
+  }
+  std::vector<uint16_t> component_out;
+  std::vector<int> component_terms;
+  std::vector<Term> terms;
+  for (size_t k = 0; k < b.components.size(); ++k) {
+    Component &c = b.components[k];
+    for (int level = 0; level < c.n_levels; ++level) {
+      for (const auto &[out, list] : by_feature[k])
+        if (b.outs[out][0] == c.levels[level]) {
+          component_out.push_back(uint16_t(out));
+          component_terms.push_back(int(terms.size()));
+          terms.insert(terms.end(), list.begin(), list.end());
+        }
+      c.out_end[level] = int(component_out.size());
+    }
+  }
+  component_terms.push_back(int(terms.size()));
+  t.n_groups = int(groups.size());
+  t.n_terms = int(coupling.size());
+  t.groups = keep(groups);
+  t.run_count = keep(run_count);
+  t.coupling = keep(coupling);
+  t.feature = keep(feature);
+  t.components = keep(b.components);
+  t.n_component_out = int(component_out.size());
+  t.component_out = keep(component_out);
+  t.component_terms = keep(component_terms);
+  t.terms = keep(terms);
+}
+
+void build_gradient(const Builder &b, Tables &t) {
+  const int n_below = b.J > 0 ? t.level_independent[b.J] : 0;
+  std::vector<std::vector<Share>> shares(2 * n_below);
+  // dv_j/d(parameter) = n v_{j-1}[mb,ma]: with a = q0 - i q3, b = q2 - i q1 the pair (q0, q3) or (q2, q1) gets n and (+-)i n.
+  auto add = [&](size_t out, int j, int mb, int ma, int pair, double n, bool conjugate) {
+    if (mb < 0 || ma < 0 || mb > j || ma > j || n == 0) return;
+    double even = n, odd = conjugate ? -n : n, sign = 1;
+    Share share{uint16_t(out), even, even, -odd, odd};
+    if (2 * mb > j || (2 * mb == j && ma > mb)) {  // the stored half holds sign * conj of this element
+      sign = (ma + mb) % 2 ? -1 : 1;
+      mb = j - mb, ma = j - ma;
+      share = {uint16_t(out), sign * even, -sign * even, -sign * odd, -sign * odd};
+    }
+    shares[2 * b.independent.at({j, mb, ma}) + pair].push_back(share);
+  };
+  for (size_t out = 0; out < b.outs.size(); ++out) {
+    const auto [j, mb, ma] = b.outs[out];
+    if (j == 0) continue;
+    add(out, j - 1, mb, ma, 0, j - mb, true);            // a*
+    add(out, j - 1, mb - 1, ma - 1, 0, mb, false);       // a
+    add(out, j - 1, mb, ma - 1, 1, -(j - mb), true);     // b*
+    add(out, j - 1, mb - 1, ma, 1, mb, false);           // b
+  }
+  std::vector<Share> flat;
+  std::vector<int> first{0};
+  for (const auto &list : shares) {
+    flat.insert(flat.end(), list.begin(), list.end());
+    first.push_back(int(flat.size()));
+  }
+  t.share_first = keep(first);
+  t.shares = keep(flat);
+}
+
+}  // namespace
+
+Tables *build_tables(int two_j_max) {
+  Builder b(two_j_max);
+  Tables *t = new Tables();
+  t->two_j_max = two_j_max;
+  t->n_features = int(b.components.size());
+  t->n_half = int(b.half.size());
+  t->n_independent = int(b.outs.size());
+  t->n_full = int(b.source.size());
+  for (int j = 0; j <= two_j_max; ++j) {
+    t->level_half[j] = b.half.at({j, 0, 0});
+    t->level_independent[j] = b.independent.at({j, 0, 0});
+  }
+  t->level_half[two_j_max + 1] = t->n_half;
+  t->level_independent[two_j_max + 1] = t->n_independent;
+  t->half_of = keep(b.half_of);
+  t->source = keep(b.source);
+  build_couplings(b, *t);
+  build_gradient(b, *t);
+  return t;
+}
+
+void free_tables(Tables *t) {
+  if (!t) return;
+  delete[] t->half_of;
+  delete[] t->source;
+  delete[] t->groups;
+  delete[] t->run_count;
+  delete[] t->coupling;
+  delete[] t->feature;
+  delete[] t->components;
+  delete[] t->component_out;
+  delete[] t->component_terms;
+  delete[] t->terms;
+  delete[] t->share_first;
+  delete[] t->shares;
+  delete t;
+}
+
+}  // namespace cambrian

@@ -1,0 +1,98 @@
+"""The compiled library: found, loaded, and its C ABI declared once (`bispectrum.h`).
+
+The library is optional. Where no compiler was found at installation, or where loading fails, `available()` is False, the
+reason stands in `missing()`, and callers go on with torch.
+"""
+
+import ctypes
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+_SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
+
+
+class Edges(ctypes.Structure):
+    """`cambrian_edges` of the C ABI."""
+
+    _fields_ = [
+        ("n_atoms", ctypes.c_int64),
+        ("first", ctypes.c_void_p),
+        ("r_ij", ctypes.c_void_p),
+        ("cutoff", ctypes.c_void_p),
+        ("weight", ctypes.c_void_p),
+    ]
+
+
+@cache
+def _load() -> tuple[ctypes.CDLL | None, str]:
+    path = Path(__file__).parent / f"libcambrian_native{_SUFFIX}"
+    if not path.exists():
+        return None, f"cambrian was installed without its compiled kernels ({path.name} is not beside {__file__})"
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        return None, f"the compiled kernels do not load: {error}"
+    pointer, edges = ctypes.c_void_p, ctypes.POINTER(Edges)
+    signatures = {
+        "cambrian_native_isa": (ctypes.c_char_p, []),
+        "cambrian_native_set_threads": (None, [ctypes.c_int]),
+        "cambrian_bispectrum_new": (pointer, [ctypes.c_int, ctypes.c_double, ctypes.c_double]),
+        "cambrian_bispectrum_free": (None, [pointer]),
+        "cambrian_bispectrum_n_features": (ctypes.c_int, [pointer]),
+        "cambrian_bispectrum_linear_new": (pointer, [pointer, ctypes.c_int, pointer]),
+        "cambrian_bispectrum_linear_free": (None, [pointer]),
+        "cambrian_bispectrum_features": (ctypes.c_int, [pointer, edges, pointer]),
+        "cambrian_bispectrum_pull": (ctypes.c_int, [pointer, edges, pointer, pointer]),
+        "cambrian_bispectrum_energies_and_pull": (ctypes.c_int, [pointer, pointer, edges, pointer, pointer, pointer]),
+        "cambrian_bispectrum_jacobian": (ctypes.c_int, [pointer, edges, pointer, pointer]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library, ""
+
+
+def available() -> bool:
+    """Whether the compiled kernels can be used here."""
+    return _load()[0] is not None
+
+
+def missing() -> str:
+    """Why the compiled kernels cannot be used; empty where they can."""
+    return _load()[1]
+
+
+def library() -> ctypes.CDLL:
+    """The loaded library; RuntimeError where there is none."""
+    loaded, reason = _load()
+    if loaded is None:
+        raise RuntimeError(f"{reason}; install a C++17 compiler and cmake, then reinstall cambrian")
+    return loaded
+
+
+def instruction_set() -> str:
+    """The one in use: v4 (AVX-512), v3 (AVX2) or baseline; CAMBRIAN_NATIVE_ISA forces one before the first use."""
+    return library().cambrian_native_isa().decode()
+
+
+def set_threads(n_threads: int) -> None:
+    """How many threads the kernels use; 0 follows OMP_NUM_THREADS."""
+    if n_threads < 0:
+        raise ValueError(f"n_threads must be 0 or more, not {n_threads}")
+    library().cambrian_native_set_threads(n_threads)
+
+
+def check_array(name: str, array: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """The array itself; ValueError unless it is a C-contiguous numpy array of that type and shape."""
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name} must be a numpy array, not {type(array).__name__}")
+    if array.dtype != dtype:
+        raise ValueError(f"{name} must be {np.dtype(dtype)}, not {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{name} must have the shape {shape}, not {array.shape}")
+    if not array.flags.c_contiguous:
+        raise ValueError(f"{name} must be C-contiguous: pass numpy.ascontiguousarray({name})")
+    return array
