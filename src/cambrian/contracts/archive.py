@@ -1,6 +1,7 @@
 """Model files: safetensors with a JSON header that names the class and its constructor arguments.
 
-Loading builds the named class from the catalogue, calls its constructor with plain values and copies tensors into place:
+Loading builds the named class from the catalogue, calls its constructor with plain values and copies tensors into
+place:
 no code comes from the file. Tensors keep their names, so every released format stays loadable.
 """
 
@@ -93,7 +94,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             header = json.loads((file.metadata() or {}).get("cambrian", "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, ValueError, struct.error) as error:
-        raise UserError(f"{path} is not a whole model file ({error}); it may be truncated: copy or fit it again") from error
+        raise UserError(
+            f"{path} is not a whole model file ({error}); it may be truncated: copy or fit it again"
+        ) from error
     if not isinstance(header, dict) or not isinstance(header.get("format_version"), int) or "potential" not in header:
         raise UserError(f"{path} holds tensors, but no Cambrian potential")
     if header["format_version"] > FORMAT_VERSION:
@@ -113,7 +116,9 @@ def _assign(potential: Potential, tensors: dict[str, torch.Tensor], path: Path) 
         except AttributeError:
             present = None
         if not isinstance(present, torch.Tensor):
-            raise UserError(f"{path} holds '{name}', which {type(potential).__name__} does not have; it is damaged or not ours")
+            raise UserError(
+                f"{path} holds '{name}', which {type(potential).__name__} does not have; it is damaged or not ours"
+            )
         if isinstance(present, nn.Parameter):
             setattr(owner, leaf, nn.Parameter(tensor, requires_grad=present.requires_grad))
         else:

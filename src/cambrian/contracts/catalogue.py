@@ -37,7 +37,10 @@ def classes(contract: type) -> dict[str, type]:
 @cache
 def _modules(package: str) -> tuple[types.ModuleType, ...]:
     home = importlib.import_module(package)
-    names = [package, *(f"{package}.{m.name}" for m in pkgutil.iter_modules(home.__path__) if not m.name.startswith("_"))]
+    names = [
+        package,
+        *(f"{package}.{m.name}" for m in pkgutil.iter_modules(home.__path__) if not m.name.startswith("_")),
+    ]
     return tuple(importlib.import_module(name) for name in names)
 
 
@@ -62,7 +65,7 @@ def build(value, *, where: str = "configuration"):
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
-        (name, arguments), = value.items()
+        ((name, arguments),) = value.items()
         if isinstance(name, str) and (name in configurables() or (name[:1].isupper() and isinstance(arguments, dict))):
             return construct(find(name), arguments or {}, where=f"{where}: {name}")
     return {k: build(v, where=f"{where}: {k}") for k, v in value.items()}
@@ -95,7 +98,9 @@ def check_names(target, arguments: dict, where: str) -> None:
     known = [name for name in inspect.signature(target).parameters if name != "self"]
     for name in arguments:
         if name not in known:
-            raise UserError(f"{where}: there is no '{name}'{nearest(name, known)}; it takes {', '.join(known) or 'nothing'}")
+            raise UserError(
+                f"{where}: there is no '{name}'{nearest(name, known)}; it takes {', '.join(known) or 'nothing'}"
+            )
 
 
 def nearest(name: str, known) -> str:

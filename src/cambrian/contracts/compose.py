@@ -80,7 +80,9 @@ class DescriptorPotential(Potential):
             if slopes is not None:
                 energies, pull = kernel.energies_and_pull(near, slopes.detach(), species)
                 with torch.no_grad():
-                    energies = energies + self.regressor(energies.new_zeros(1, slopes.shape[1]).expand(len(energies), -1), species)
+                    energies = energies + self.regressor(
+                        energies.new_zeros(1, slopes.shape[1]).expand(len(energies), -1), species
+                    )
             else:
                 features = kernel.features(near).requires_grad_()
                 energies = self.regressor(features, species)

@@ -1,7 +1,7 @@
 """The constructor is the configuration: every configurable object remembers the arguments that made it.
 
-`describe` turns an object into plain data, `{ClassName: {argument: value}}`; `catalogue.build` turns it back. The YAML of
-a recipe, `--set a.b=value` and the header of an archive are all this one form.
+`describe` turns an object into plain data, `{ClassName: {argument: value}}`; `catalogue.build` turns it back. The YAML
+of a recipe, `--set a.b=value` and the header of an archive are all this one form.
 """
 
 import functools

@@ -27,7 +27,7 @@ class DescriptorKernel(Protocol):
     def energies_and_pull(
         self, graph: Graph, slopes: Float[Tensor, "species features"], species: Int[Tensor, "atoms"]
     ) -> tuple[Float[Tensor, "atoms"], Float[Tensor, "edges 3"]]:
-        """Σ_k slopes[species_i, k] features[i, k] and its dE/dr_ij in one sweep, for energies linear in the features."""
+        """Σ_k slopes[species_i, k] features[i, k] and its dE/dr_ij in one sweep: energies linear in the features."""
 
 
 class Descriptor(Configurable, nn.Module, ABC):

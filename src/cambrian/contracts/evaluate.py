@@ -1,6 +1,7 @@
 """The only place where potentials are differentiated.
 
-r_ij, positions and the strain ε are independent variables of the energy. With g_ij = dE/dr_ij and p_i = dE/dR_i at fixed r_ij,
+r_ij, positions and the strain ε are independent variables of the energy. With g_ij = dE/dr_ij and p_i = dE/dR_i at
+fixed r_ij,
 
     F_i = -p_i - Σ_j g_(j i) + Σ_j g_(i j)          (g_ij pulls its center, and pushes its neighbor)
     dE/dε = Σ_edges r_ij ⊗ g_ij + (dE/dε at fixed r_ij)          stress = dE/dε / V
@@ -24,8 +25,8 @@ from cambrian.graph import Graph
 class Prediction:
     """What a potential says of a graph: eV, eV/Å, eV/Å³ (positive = tensile), e, e Å.
 
-    `stress` is NaN for a structure that is not periodic in three directions. `virials` (eV) are per atom, assigned to the
-    neighbor, W_j = -Σ_i r_ij ⊗ dE_i/dr_ij, the form that gives the right heat flux; only for local potentials.
+    `stress` is NaN for a structure that is not periodic in three directions. `virials` (eV) are per atom, assigned to
+    the neighbor, W_j = -Σ_i r_ij ⊗ dE_i/dr_ij, the form that gives the right heat flux; only for local potentials.
     """
 
     energy: Float[Tensor, "structures"]
@@ -50,7 +51,9 @@ class Prediction:
 
         everywhere = ("energy", "forces", "stress", "atomic_energies", "virials")
         somewhere = {name: sum(known(name)) if known(name) else None for name in ("dipole", "penalty")}
-        return cls(**{name: added(name) for name in everywhere}, charges=next(iter(known("charges")), None), **somewhere)
+        return cls(
+            **{name: added(name) for name in everywhere}, charges=next(iter(known("charges")), None), **somewhere
+        )
 
 
 def evaluate(potential: Potential, graph: Graph, *, training: bool = False, virials: bool = False) -> Prediction:
@@ -101,7 +104,7 @@ def refuse_unknown_elements(potential: Potential, graph: Graph) -> None:
     known = torch.isin(graph.numbers, potential.elements)
     if not bool(known.all()):
         atom = int(torch.nonzero(~known)[0, 0])
-        strange, = symbols([graph.numbers[atom]])
+        (strange,) = symbols([graph.numbers[atom]])
         raise UserError(
             f"atom {atom} is {strange}, which this potential was not trained for (it knows "
             f"{', '.join(symbols(potential.elements))}); fit with data that hold {strange}"

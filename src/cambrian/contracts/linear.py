@@ -2,8 +2,8 @@
 
     E = Σ_k c_k X_k        F = Σ_k c_k (-dX_k/dR)        σ = Σ_k c_k (dX_k/dε) / V
 
-SNAP, qSNAP, ACE, MTP, sparse kernels and sGDML all offer it; one least-squares solver serves them all, and the posterior
-variance comes from the same rows. A sum concatenates the rows of its linear terms and subtracts the others.
+SNAP, qSNAP, ACE, MTP, sparse kernels and sGDML all offer it; one least-squares solver serves them all, and the
+posterior variance comes from the same rows. A sum concatenates the rows of its linear terms and subtracts the others.
 """
 
 from abc import ABC, abstractmethod

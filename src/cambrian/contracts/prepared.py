@@ -42,7 +42,9 @@ class Constant(Prepared):
     def join(self, others: list["Constant"]) -> "Constant":
         """Concatenate the predictions."""
         parts = [self.prediction, *(o.prediction for o in others)]
-        return Constant(Prediction(**{f.name: _concatenated([getattr(p, f.name) for p in parts]) for f in fields(Prediction)}))
+        return Constant(
+            Prediction(**{f.name: _concatenated([getattr(p, f.name) for p in parts]) for f in fields(Prediction)})
+        )
 
 
 @dataclass(frozen=True)

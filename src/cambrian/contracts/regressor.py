@@ -41,7 +41,9 @@ class BasisRegressor(Regressor, ABC):
     coefficients: Float[Tensor, "coefficients"]
 
     @abstractmethod
-    def basis(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows coefficients"]:
+    def basis(
+        self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]
+    ) -> Float[Tensor, "rows coefficients"]:
         """The functions φ that the coefficients multiply."""
 
     @abstractmethod

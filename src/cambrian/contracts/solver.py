@@ -1,7 +1,7 @@
 """The contract of a solver: it changes the parameters of a problem's potential, and says what happened.
 
-A `Problem` (fit/problem.py) offers the loss on batches, residuals with their derivatives, and rows; a solver uses what it
-needs and refuses, in words, a potential that cannot give it.
+A `Problem` (fit/problem.py) offers the loss on batches, residuals with their derivatives, and rows; a solver uses what
+it needs and refuses, in words, a potential that cannot give it.
 """
 
 from abc import ABC, abstractmethod

@@ -2,9 +2,9 @@
 
     w <- w - η f(t) · Adam(∂L/∂w)        w̄ <- d w̄ + (1 - d) w        the average w̄ is what is judged and kept
 
-D. P. Kingma, J. Ba, arXiv:1412.6980. Fixed descriptors are computed once (contracts/prepared.py). A checkpoint at the end
-of an epoch holds weights, moments and random state: an interrupted fit resumes to the same result to the bit, unless a
-time limit decides when it ends.
+D. P. Kingma, J. Ba, arXiv:1412.6980. Fixed descriptors are computed once (contracts/prepared.py). A checkpoint at the
+end of an epoch holds weights, moments and random state: an interrupted fit resumes to the same result to the bit,
+unless a time limit decides when it ends.
 """
 
 import json
@@ -23,7 +23,12 @@ from cambrian.fit.checkpoint import read_checkpoint, write_checkpoint
 from cambrian.fit.problem import Problem, Weights, loss, weighted_residuals
 from cambrian.fit.schedules import Cosine, Schedule
 
-OPTIMIZERS = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "NAdam": torch.optim.NAdam, "RAdam": torch.optim.RAdam}
+OPTIMIZERS = {
+    "Adam": torch.optim.Adam,
+    "AdamW": torch.optim.AdamW,
+    "NAdam": torch.optim.NAdam,
+    "RAdam": torch.optim.RAdam,
+}
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
 Item = tuple[Prepared, Labels]
 
@@ -32,8 +37,9 @@ class GradientDescent(Solver):
     """Adam family with schedule, weight average and early stopping.
 
     The weights multiply residuals in eV/atom, eV/Å and eV/Å³. `batch_size` counts structures. `validation_fraction` of
-    the training data is held out for early stopping where no validation set is given. `patience` is the number of epochs
-    without a better validation loss after which training ends; `max_minutes` ends it too, the schedule following.
+    the training data is held out for early stopping where no validation set is given. `patience` is the number of
+    epochs without a better validation loss after which training ends; `max_minutes` ends it too, the schedule
+    following.
     """
 
     def __init__(
@@ -138,7 +144,9 @@ class _Run:
         self.optimizer.zero_grad()
         value = loss(item[0].predict(), item[1], self.solver.weights)
         if not torch.isfinite(value):
-            raise UserError("the loss is no longer finite; lower solver.learning_rate, or look for broken labels (inspect)")
+            raise UserError(
+                "the loss is no longer finite; lower solver.learning_rate, or look for broken labels (inspect)"
+            )
         value.backward()
         if self.solver.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.solver.clip)

@@ -1,9 +1,10 @@
 """Linear least squares on the rows of a potential: one solve, the global optimum.
 
-    min_c |W (X c - y)|² + |R c|² + λ |D c|²          R: the model's own prior, D: column norms of W X, so that λ has no unit
+    min_c |W (X c - y)|² + |R c|² + λ |D c|²          R: the model's own prior, D: column norms of W X, so that λ has
+    no unit
 
-Rows are streamed structure by structure and folded into a triangular factor by QR (TSQR), so memory does not grow with the
-number of structures and the condition number is never squared. The triangle is solved by SVD.
+Rows are streamed structure by structure and folded into a triangular factor by QR (TSQR), so memory does not grow with
+the number of structures and the condition number is never squared. The triangle is solved by SVD.
 """
 
 import numpy as np

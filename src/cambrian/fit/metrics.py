@@ -16,7 +16,7 @@ from cambrian.math.voigt import voigt
 
 @dataclass(frozen=True)
 class Errors:
-    """References and predictions side by side, each with the index of its structure; `of(kind)` selects what is present."""
+    """References and predictions side by side, each with the index of its structure."""
 
     energy: NDArray  # (structures, 2): reference, prediction, eV/atom
     forces: NDArray  # (components, 2), eV/Å

@@ -3,7 +3,8 @@
     r = ( w_E ΔE/N, w_F ΔF, w_σ Δσ )        residuals; |r|² is what least squares minimises
     L = <r_E²> + <r_F²> + <r_σ²>            loss of a batch: the mean square of each kind over the labels present
 
-A problem offers the loss on prepared batches, stacked residuals, and rows of the linear terms; a solver names what it needs.
+A problem offers the loss on prepared batches, stacked residuals, and rows of the linear terms; a solver names what it
+needs.
 Labels that are absent (NaN) count nowhere.
 """
 

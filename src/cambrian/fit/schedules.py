@@ -1,7 +1,7 @@
 """Learning-rate schedules: the factor on the learning rate as a function of the fraction of training done (0 to 1).
 
-The fraction is that of epochs or of the time limit, whichever is further, so that a fit that must end in time also cools
-down in time.
+The fraction is that of epochs or of the time limit, whichever is further, so that a fit that must end in time also
+cools down in time.
 """
 
 import math

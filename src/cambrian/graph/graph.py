@@ -1,7 +1,8 @@
 """The immutable graph that every potential reads: one structure is a batch of one.
 
 An edge runs from `center` i to `neighbor` j, r_ij = r_j - r_i + shift @ cell. The list is full (i -> j and j -> i both
-stand in it) and sorted by (center, neighbor, shift), so the edges of one atom are contiguous and sums are deterministic.
+stand in it) and sorted by (center, neighbor, shift), so the edges of one atom are contiguous and sums are
+deterministic.
 `r_ij` is a stored field: `evaluate` makes it a leaf of differentiation, independent of `positions`.
 """
 

@@ -98,7 +98,9 @@ def _refuse_bad_geometry(atoms: Atoms) -> None:
     if not np.isfinite(periodic).all():
         raise UserError("the cell holds a value that is not a finite number; repair or remove this frame")
     lengths = np.linalg.norm(periodic, axis=1)
-    if len(periodic) and (lengths.min() < 1e-6 or np.linalg.matrix_rank(periodic / lengths[:, None], tol=1e-6) < len(periodic)):
+    if len(periodic) and (
+        lengths.min() < 1e-6 or np.linalg.matrix_rank(periodic / lengths[:, None], tol=1e-6) < len(periodic)
+    ):
         raise UserError(
             "the cell is flat (its periodic vectors span no volume); give three independent vectors, or set pbc to F"
         )

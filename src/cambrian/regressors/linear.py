@@ -28,7 +28,9 @@ class LinearRegressor(BasisRegressor):
         ones = features.new_ones(features.shape[0], 1)
         return species_blocks(torch.cat([ones, features], dim=-1), species, int(self.n_species))
 
-    def push(self, features: Tensor, jacobian: Float[Tensor, "edges 3 features"], species: Int[Tensor, "edges"]) -> Tensor:
+    def push(
+        self, features: Tensor, jacobian: Float[Tensor, "edges 3 features"], species: Int[Tensor, "edges"]
+    ) -> Tensor:
         """(0, dG_1, dG_2 ...) in the block of the center's element."""
         zeros = jacobian.new_zeros(*jacobian.shape[:2], 1)
         return species_blocks(torch.cat([zeros, jacobian], dim=-1), species, int(self.n_species))
