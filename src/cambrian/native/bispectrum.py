@@ -23,10 +23,10 @@ MAX_TWO_J = 16
 
 
 class BispectrumKernel:
-    """Arrays in, arrays out: lengths in Å, edges sorted by center, `first` (atoms + 1) the offsets of each atom's edges.
+    """Arrays in, arrays out: lengths in Å, edges sorted by center, `first` (atoms + 1) where those of each atom begin.
 
-    An edge at or beyond its cutoff gives nothing. Atoms run in parallel over OpenMP's threads; the results do not depend
-    on their number. One kernel may be used by several Python threads.
+    An edge at or beyond its cutoff gives nothing. Atoms run in parallel over OpenMP's threads; the results do not
+    depend on their number. One kernel may be used by several Python threads.
     """
 
     def __init__(self, *, two_j_max: int, rfac0: float = 0.99363, rmin0: float = 0.0):
@@ -80,7 +80,7 @@ class BispectrumKernel:
             raise ValueError("coefficients must have the shape (species, features)")
         check_array("coefficients", coefficients, np.float64, (len(coefficients), self.n_features))
         check_array("species", species, np.int64, (edges.n_atoms,))
-        if len(species) and not (0 <= species.min() and species.max() < len(coefficients)):
+        if len(species) and not (species.min() >= 0 and species.max() < len(coefficients)):
             raise ValueError(f"species must be within 0 and {len(coefficients) - 1}, the rows of coefficients")
         folded = self._fold(coefficients)
         energies, pull = np.empty(edges.n_atoms), np.empty_like(r_ij)

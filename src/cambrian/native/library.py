@@ -1,7 +1,7 @@
 """The compiled library: found, loaded, and its C ABI declared once (`bispectrum.h`).
 
-The library is optional. Where no compiler was found at installation, or where loading fails, `available()` is False, the
-reason stands in `missing()`, and callers go on with torch.
+The library is optional. Where no compiler was found at installation, or where loading fails, `available()` is False,
+the reason stands in `missing()`, and callers go on with torch.
 """
 
 import ctypes
