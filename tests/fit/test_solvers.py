@@ -282,3 +282,16 @@ def test_metrics_are_plain_and_complete():
         "energy_mae", "energy_rmse", "force_mae", "force_rmse", "force_max", "stress_mae", "stress_rmse",
         "n_structures", "groups",
     }  # fmt: skip
+
+
+def test_features_too_large_for_memory_are_computed_anew_with_the_same_result(monkeypatch):
+    data = planted(TwoLayers(), n=4)
+
+    def weights():
+        potential = DescriptorPotential(PairHistogram(), TwoLayers())
+        fit(potential, data, GradientDescent(epochs=2, batch_size=2))
+        return torch.nn.utils.parameters_to_vector(potential.parameters()).detach()
+
+    stored = weights()
+    monkeypatch.setattr("cambrian.fit.problem.available_memory", lambda: 1000.0)
+    torch.testing.assert_close(weights(), stored, rtol=1e-9, atol=1e-12)

@@ -146,6 +146,11 @@ class PreparedFeatures(Prepared):
     features: Float[Tensor, "atoms features"]
     jacobian: Float[Tensor, "edges 3 features"] | None
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory of features and Jacobian."""
+        return self.features.nbytes + (0 if self.jacobian is None else self.jacobian.nbytes)
+
     def predict(self) -> Prediction:
         """Energies by the regressor, forces by the chain rule."""
         features = self.features.detach().requires_grad_()

@@ -20,6 +20,11 @@ from cambrian.graph import Graph, batch
 class Prepared(ABC):
     """A potential on a graph, with everything that training does not change already computed."""
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the stored features take, in bytes."""
+        return 0
+
     @abstractmethod
     def predict(self) -> Prediction:
         """The prediction, differentiable with respect to the parameters."""
@@ -68,6 +73,11 @@ class Summed(Prepared):
     """A sum: each part prepared in its own way."""
 
     parts: tuple[Prepared, ...]
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of all parts together."""
+        return sum(part.n_bytes for part in self.parts)
 
     def predict(self) -> Prediction:
         """Add the predictions of the parts."""
