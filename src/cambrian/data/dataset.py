@@ -16,8 +16,9 @@ from cambrian.graph import Graph, batch, graph_of
 class Dataset:
     """Labelled structures in order."""
 
-    def __init__(self, structures: Iterable[Structure]):
+    def __init__(self, structures: Iterable[Structure], *, notes: Iterable[str] = ()):
         self.structures: tuple[Structure, ...] = tuple(structures)
+        self.notes: tuple[str, ...] = tuple(notes)  # what reading chose or left out, for the user
 
     def __len__(self) -> int:
         return len(self.structures)
@@ -34,7 +35,7 @@ class Dataset:
         return Dataset(self.structures[k] for k in index)
 
     def __add__(self, other: "Dataset") -> "Dataset":
-        return Dataset(self.structures + other.structures)
+        return Dataset(self.structures + other.structures, notes=self.notes + other.notes)
 
     def __repr__(self) -> str:
         return f"Dataset({len(self)} structures, {self.n_atoms} atoms)"
@@ -69,7 +70,9 @@ class Dataset:
 
         def weighted(s: Structure) -> Structure:
             factor = weights.get(s.group, {})
-            return replace(s, weights={k: s.weights.get(k, 1.0) * factor.get(k, 1.0) for k in ("energy", "force", "stress")})
+            return replace(
+                s, weights={k: s.weights.get(k, 1.0) * factor.get(k, 1.0) for k in ("energy", "force", "stress")}
+            )
 
         return self.map(weighted)
 
@@ -95,7 +98,9 @@ class Dataset:
     def _group_order(self, rng: np.random.Generator, fraction: float) -> tuple[list[int], int]:
         names = list(self.groups)
         if len(names) < 2:
-            raise UserError("a split by group needs at least two groups (config_type); split by structure or block instead")
+            raise UserError(
+                "a split by group needs at least two groups (config_type); split by structure or block instead"
+            )
         order, size = [], 0
         for rank in rng.permutation(len(names)):
             order += [k for k, s in enumerate(self) if s.group == names[rank]]

@@ -31,11 +31,15 @@ class Labels:
 
         def stacked(name: str, *shape: int) -> Tensor:
             values = [getattr(s, name) for s in structures]
-            return torch.from_numpy(np.stack([np.full(shape, np.nan) if v is None else v for v in values]).astype(float))
+            return torch.from_numpy(
+                np.stack([np.full(shape, np.nan) if v is None else v for v in values]).astype(float)
+            )
 
         def joined(name: str, *tail: int) -> Tensor:
             values = [getattr(s, name) for s in structures]
-            filled = [np.full((len(s), *tail), np.nan) if v is None else v for s, v in zip(structures, values, strict=True)]
+            filled = [
+                np.full((len(s), *tail), np.nan) if v is None else v for s, v in zip(structures, values, strict=True)
+            ]
             return torch.from_numpy(np.concatenate(filled).astype(float))
 
         def weight(name: str) -> Tensor:

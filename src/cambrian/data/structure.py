@@ -1,4 +1,4 @@
-"""One structure with its labels, in the units of the package. A label that is absent is NaN (energy) or None (arrays)."""
+"""One structure with its labels, in the units of the package; an absent label is NaN (energy) or None (arrays)."""
 
 from dataclasses import dataclass, field
 

@@ -15,6 +15,7 @@ from cambrian.errors import UserError
 from cambrian.graph.graph import Graph
 
 CLOSEST = 1e-3  # Å: nearer than this two atoms are one place, whatever the elements
+PROBE = 1.5  # Å: where atoms at one place are looked for; a shorter list would be slower, for its many empty bins
 
 
 def graph_of(atoms: Atoms, cutoff: float, *, total_charge: float = 0.0, spin: float = 0.0) -> Graph:
@@ -76,7 +77,7 @@ class NeighborList:
         return 4 * np.einsum("ij,ij->i", moved, moved).max(initial=0.0) < self.skin**2
 
     def _build(self, atoms: Atoms) -> None:
-        _refuse_bad_geometry(atoms)
+        _refuse_bad_cell(atoms)
         # a direction that is not periodic may lack a cell vector; vesin wants an invertible cell where any is periodic
         box = atoms.cell.complete().array if atoms.pbc.any() else np.zeros((3, 3))
         finder = VesinList(cutoff=self.cutoff + self.skin, full_list=True)
@@ -90,7 +91,17 @@ class NeighborList:
         self.n_builds += 1
 
 
-def _refuse_bad_geometry(atoms: Atoms) -> None:
+def refuse_bad_geometry(atoms: Atoms) -> None:
+    """Raise UserError for a flat cell, positions that are not finite and atoms at one place."""
+    _refuse_bad_cell(atoms)
+    finder = VesinList(cutoff=PROBE, full_list=False)
+    box = atoms.cell.complete().array if atoms.pbc.any() else np.zeros((3, 3))
+    center, neighbor, distance = finder.compute(atoms.get_positions(), box, atoms.pbc, quantities="ijd")
+    if distance.min(initial=PROBE) < CLOSEST:
+        raise _coincident(atoms, center, neighbor, distance.argmin())
+
+
+def _refuse_bad_cell(atoms: Atoms) -> None:
     if not np.isfinite(atoms.positions).all():
         bad = int(np.argwhere(~np.isfinite(atoms.positions))[0, 0])
         raise UserError(f"the position of atom {bad} is not a finite number; repair or remove this frame")
