@@ -16,6 +16,7 @@ from cambrian.data import Dataset, Structure
 from cambrian.errors import UserError
 from cambrian.fit import Problem, Weights, fit
 from cambrian.fit import gradient_descent as descent
+from cambrian.fit import problem as problem_module
 from cambrian.fit.gradient_descent import GradientDescent
 from cambrian.fit.least_squares import LeastSquares
 from cambrian.graph import graph_of, sum_over_neighbors
@@ -293,5 +294,5 @@ def test_features_too_large_for_memory_are_computed_anew_with_the_same_result(mo
         return torch.nn.utils.parameters_to_vector(potential.parameters()).detach()
 
     stored = weights()
-    monkeypatch.setattr("cambrian.fit.problem.available_memory", lambda: 1000.0)
+    monkeypatch.setattr(problem_module, "available_memory", lambda: 1000.0)
     torch.testing.assert_close(weights(), stored, rtol=1e-9, atol=1e-12)
