@@ -15,9 +15,10 @@ FLOORS = {
     4: ("classical", "descriptors", "regressors", "networks", "electrostatics"),
     5: ("fit", "label", "sample", "select", "calculator", "deploy"),
     6: ("recipes", "validate", "learn"),
-    7: ("compare", "workflow", "report"),
-    8: ("cli", "__main__"),
-    9: ("",),  # the package itself, which only users import
+    7: ("recipe", "report"),
+    8: ("compare", "workflow", "schema"),
+    9: ("cli", "__main__"),
+    10: ("",),  # the package itself, which only users import
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 FAMILIES = FLOORS[4]

@@ -19,6 +19,7 @@ from cambrian.contracts.configurable import Configurable
 from cambrian.errors import UserError
 
 PACKAGE = "cambrian"
+_own: dict[str, type] = {}  # classes that the user named by file; never filled from a model file
 
 
 @cache
@@ -44,9 +45,13 @@ def _modules(package: str) -> tuple[types.ModuleType, ...]:
     return tuple(importlib.import_module(name) for name in names)
 
 
-@cache
 def configurables() -> dict[str, type]:
-    """Every concrete class that a configuration may name."""
+    """Every concrete class that a configuration may name: those of the package and the user's own."""
+    return _ours() | _own
+
+
+@cache
+def _ours() -> dict[str, type]:
     contracts = {c for c in _descendants(Configurable) if "rooms" in vars(c)}
     return {name: cls for contract in contracts for name, cls in classes(contract).items()}
 
@@ -151,15 +156,23 @@ def spelled(hint) -> str:
     return getattr(hint, "__name__", str(hint))
 
 
-def from_file(place: str) -> type:
-    """A user's own class from `path/to/file.py:ClassName`; runs that file, so only where the user wrote the name."""
+def from_file(place: str):
+    """The class or function of `path/to/file.py:Name`; from then on a configuration may name the class.
+
+    Runs that file, so only where the user wrote the name. Raises UserError when it is not there.
+    """
     path, _, name = place.rpartition(":")
     if not Path(path).is_file():
-        raise UserError(f"there is no file '{path}' to take {name} from")
+        raise UserError(f"there is no file '{path}' to take {name} from; write it as ./my_model.py:MyModel")
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     if not hasattr(module, name):
-        raise UserError(f"{path} defines no '{name}'")
-    return getattr(module, name)
+        raise UserError(f"{path} defines no '{name}'{nearest(name, vars(module))}")
+    found = getattr(module, name)
+    if inspect.isclass(found) and issubclass(found, Configurable):
+        if name in _ours():
+            raise UserError(f"{path}: the package has a '{name}' already; give your class another name")
+        _own[name] = found
+    return found

@@ -6,7 +6,9 @@ of a recipe, `--set a.b=value` and the header of an archive are all this one for
 
 import functools
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -14,7 +16,7 @@ import numpy as np
 class Configurable:
     """Records the arguments of the constructor, defaults included, in `arguments`."""
 
-    arguments: dict
+    arguments: Mapping = MappingProxyType({})  # a class without a constructor takes none
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
