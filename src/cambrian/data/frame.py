@@ -13,12 +13,16 @@ from typing import Any
 from numpy.typing import NDArray
 
 from cambrian.data.structure import Structure
+from cambrian.data.unit_system import UnitSystem
 from cambrian.errors import UserError
 
 
 @dataclass(slots=True)
 class Frame:
-    """Numbers, positions and cell with everything else the file says, under the file's own keys and units."""
+    """Numbers, positions and cell with everything else the file says, under the file's own keys and units.
+
+    `source` names the file where a folder holds several; `fault` says why a frame must not be used, though it was read.
+    """
 
     numbers: NDArray
     positions: NDArray
@@ -27,6 +31,8 @@ class Frame:
     info: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, NDArray] = field(default_factory=dict)
     index: int = 0
+    source: str | None = None
+    fault: str | None = None
 
 
 class Format(ABC):
@@ -48,6 +54,10 @@ class Format(ABC):
         virial, charges, dipole, total_charge, group where the format knows them.
         """
 
-    def text(self, structures: list[Structure]) -> str:
-        """The structures as a file's contents, every number to its last digit; refused where there is no writer."""
+    def units_of(self, path: Path) -> str:
+        """The units of one file, where files of this format may state them."""
+        return self.units
+
+    def save(self, path: Path, structures: list[Structure], units: UnitSystem) -> None:
+        """Write structures, every number to its last digit; refused where the format has no writer."""
         raise UserError(f"files of the format '{self.name}' are read but not written; write .extxyz instead")

@@ -74,6 +74,12 @@ def structure_of(
     )
 
 
+def charge_and_spin(info: dict) -> tuple[float, float]:
+    """Total charge (e) and number of unpaired electrons that `atoms.info` states under any of their keys; 0 if none."""
+    keys = plan(tuple(key for key in info if isinstance(key, str)), (), ())
+    return _number(info, keys, "total_charge", 0.0), _spin(info, keys)
+
+
 def _tally_keys(keys: Plan, frame: Frame, tally: Tally) -> None:
     taken = keys.keys.get("energy")
     tally.add(f"key:{taken}", frame.index)

@@ -76,26 +76,14 @@ def read(
     return Dataset(structures, notes=notes)
 
 
-def write(path: str | Path, data: Iterable[Structure], *, format: str | None = None) -> None:
+def write(path: str | Path, data: Iterable[Structure], *, format: str | None = None, units: str | None = None) -> None:
     """Write structures with their labels, by default as extended XYZ; every number reads back the same.
 
     The file is written under a temporary name and moved into place. Raises UserError where it cannot be written.
     """
     path = Path(path)
-    known = format_of(path, format or (WRITTEN if path.suffix in ("", ".xyz", ".extxyz") else None))
-    write_text(path, known.text(list(data)))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; raises UserError when the place does not allow it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
-        raise UserError(f"cannot write {path}: {error.strerror}; choose another place or free it") from error
+    kind = format_of(path, format or (WRITTEN if path.suffix in ("", ".xyz", ".extxyz") else None))
+    kind.save(path, list(data), UnitSystem.parse(units or kind.units))
 
 
 def _files(paths: Iterable[str | Path]) -> list[Path]:
@@ -114,19 +102,25 @@ def _files(paths: Iterable[str | Path]) -> list[Path]:
 def _read_file(path: Path, kind: Format, keys, system, *, skip_bad: bool, labelled: bool) -> tuple[list, list[str]]:
     if path.is_file() and path.stat().st_size == 0:
         raise UserError(f"{path}: the file is empty")
-    system = system or UnitSystem.parse(kind.units)
-    structures, skipped, tally, seen = [], [], Tally(), {}
+    structures, skipped, tally, seen, stopped = [], [], Tally(), {}, []
     try:
+        system = system or UnitSystem.parse(kind.units_of(path))
         for frame in kind.frames(path):
             seen |= dict.fromkeys([*frame.info, *frame.arrays])
+            source = frame.source or str(path)
             try:
-                structures.append(structure_of(frame, chosen=keys, units=system, source=str(path), tally=tally))
+                if frame.fault is None:
+                    structures.append(structure_of(frame, chosen=keys, units=system, source=source, tally=tally))
+                else:
+                    skipped.append(f"frame {frame.index}: {frame.fault}")
             except UserError as error:
                 if not skip_bad:
                     raise error.at(f"frame {frame.index}") from None
                 skipped.append(f"frame {frame.index}: {error}")
     except UserError as error:
-        raise error.at(str(path)) from None
+        if not (skip_bad and structures):
+            raise error.at(str(path)) from None
+        stopped.append(f"read {len(structures) + len(skipped)} frames and no further: {error}")
     except (OSError, EOFError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
     if not structures and not skipped:
@@ -138,7 +132,7 @@ def _read_file(path: Path, kind: Format, keys, system, *, skip_bad: bool, labell
         if not near:
             hint = f"; its keys are {', '.join(seen) or 'none'}: choose with energy_key, or label the structures first"
         raise UserError(f"{path}: no structure has an energy under a usual name{hint}")
-    return structures, [f"{path}: {note}" for note in _notes(tally, skipped, len(structures))]
+    return structures, [f"{path}: {note}" for note in _notes(tally, skipped, len(structures)) + stopped]
 
 
 def _refuse_missing_keys(path: Path, keys, seen: dict) -> None:

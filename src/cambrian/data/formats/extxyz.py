@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from cambrian.data.frame import Format, Frame
 from cambrian.data.structure import Structure
+from cambrian.data.unit_system import UnitSystem
+from cambrian.data.whole_file import write_text
 from cambrian.elements import symbols
 from cambrian.errors import UserError
 
@@ -64,9 +66,11 @@ class ExtXYZ(Format):
                     raise error.at(f"frame {index}") from None
                 index += 1
 
-    def text(self, structures: list[Structure]) -> str:
+    def save(self, path: Path, structures: list[Structure], units: UnitSystem) -> None:
         """Labels under ASE's keys; whatever else the atoms carry stands beside them."""
-        return "".join(_written(s) for s in structures)
+        if units != UnitSystem.parse(self.units):
+            raise UserError("extended XYZ is written in eV and Å only, as its readers take for granted")
+        write_text(path, "".join(_written(s) for s in structures))
 
 
 def _next_filled(file: TextIO) -> str | None:
