@@ -5,6 +5,7 @@ the reason stands in `missing()`, and callers go on with torch.
 """
 
 import ctypes
+import hashlib
 import sys
 from functools import cache
 from pathlib import Path
@@ -26,9 +27,13 @@ class Edges(ctypes.Structure):
     ]
 
 
+def _path() -> Path:
+    return Path(__file__).parent / f"libcambrian_native{_SUFFIX}"
+
+
 @cache
 def _load() -> tuple[ctypes.CDLL | None, str]:
-    path = Path(__file__).parent / f"libcambrian_native{_SUFFIX}"
+    path = _path()
     if not path.exists():
         return None, f"cambrian was installed without its compiled kernels ({path.name} is not beside {__file__})"
     try:
@@ -76,6 +81,14 @@ def library() -> ctypes.CDLL:
 def instruction_set() -> str:
     """The one in use: v4 (AVX-512), v3 (AVX2) or baseline; CAMBRIAN_NATIVE_ISA forces one before the first use."""
     return library().cambrian_native_isa().decode()
+
+
+@cache
+def identity() -> str:
+    """Which compiled code runs: a hash of the library and its instruction set, or `none`."""
+    if not available():
+        return "none"
+    return f"{hashlib.sha256(_path().read_bytes()).hexdigest()[:16]}-{instruction_set()}"
 
 
 def set_threads(n_threads: int) -> None:

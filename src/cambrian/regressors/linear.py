@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from cambrian.contracts.lammps import CoefficientTable
 from cambrian.contracts.regressor import BasisRegressor, species_blocks
 
 
@@ -43,6 +44,10 @@ class LinearRegressor(BasisRegressor):
     def constant_slopes(self) -> Float[Tensor, "species features"]:
         """β without the constants."""
         return self.coefficients.reshape(int(self.n_species), -1)[:, 1:]
+
+    def lammps(self) -> CoefficientTable:
+        """A row per element, the constant first."""
+        return CoefficientTable(self.coefficients.detach().reshape(int(self.n_species), -1), quadratic=False)
 
     @classmethod
     def example(cls) -> "LinearRegressor":

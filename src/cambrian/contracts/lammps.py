@@ -1,0 +1,57 @@
+"""What a potential is in the words of stock LAMMPS: each term says its own part, `deploy` writes them together.
+
+A term is a pair style of its own (`LammpsPair`), constants per element that need a pair style to stand in
+(`LammpsConstants`), or a SNAP table (`LammpsSnap`). A descriptor and a regressor make theirs together: the regressor
+gives its coefficients as a table, the descriptor puts them into the format that LAMMPS has for it.
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class CoefficientTable:
+    """Coefficients of a regressor, a row per element, the constant first.
+
+    A quadratic one goes on with the upper triangle (1,1), (1,2) ... (K,K) of features_k features_l, diagonal halved.
+    """
+
+    coefficients: Float[Tensor, "species columns"]
+    quadratic: bool
+
+
+@dataclass(frozen=True)
+class LammpsPair:
+    """A pair style: `style` with its global arguments, and the arguments of `pair_coeff` by pair of elements."""
+
+    style: str
+    coefficients: dict[tuple[str, str], str]
+
+
+@dataclass(frozen=True)
+class LammpsConstants:
+    """An energy per atom of each element, eV, by symbol."""
+
+    energies: dict[str, float]
+
+
+@dataclass(frozen=True)
+class SnapElement:
+    """The block of one element in a .snapcoeff file; coefficients in eV, the constant first."""
+
+    radius: float
+    weight: float
+    coefficients: list[float]
+
+
+@dataclass(frozen=True)
+class LammpsSnap:
+    """The contents of a .snapparam file, and of a .snapcoeff file by element symbol."""
+
+    parameters: dict[str, float]
+    elements: dict[str, SnapElement]
+
+
+LammpsForm = LammpsPair | LammpsConstants | LammpsSnap

@@ -1,0 +1,90 @@
+"""Quadratic regressor: E_i = β_0 + β · G_i + ½ G_i^T α G_i with α symmetric, per element. With the bispectrum: qSNAP.
+
+The columns are 1, G_1 ... G_K, and the upper triangle (1,1), (1,2) ... (K,K) of the products, the diagonal as ½ G_k².
+M. A. Wood, A. P. Thompson, J. Chem. Phys. 148, 241721 (2018).
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from cambrian.contracts.lammps import CoefficientTable
+from cambrian.contracts.regressor import BasisRegressor, species_blocks
+
+
+class QuadraticRegressor(BasisRegressor):
+    """A constant, a linear and a quadratic form per element; K features give 1 + K + K (K + 1) / 2 coefficients each.
+
+    So many need a ridge: 55 features have 1596 coefficients.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.coefficients = nn.Parameter(torch.zeros(0, dtype=torch.float64))
+        self.register_buffer("n_species", torch.tensor(1))
+
+    def setup(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"], n_species: int) -> None:
+        """All coefficients zero."""
+        K = features.shape[1]
+        self.n_species = torch.tensor(n_species)
+        self.coefficients = nn.Parameter(features.new_zeros(n_species * (1 + K + K * (K + 1) // 2)))
+
+    def basis(
+        self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]
+    ) -> Float[Tensor, "rows coefficients"]:
+        """(1, G_k, G_k G_l) in the block of the row's element."""
+        columns = torch.cat([features.new_ones(features.shape[0], 1), features, _products(features)], dim=-1)
+        return species_blocks(columns, species, int(self.n_species))
+
+    def push(
+        self,
+        features: Float[Tensor, "edges features"],
+        jacobian: Float[Tensor, "edges 3 features"],
+        species: Int[Tensor, "edges"],
+    ) -> Float[Tensor, "edges 3 coefficients"]:
+        """(0, dG_k, G_k dG_l + G_l dG_k) in the block of the center's element; on the diagonal G_k dG_k."""
+        K = features.shape[1]
+        columns = jacobian.new_empty(*jacobian.shape[:2], 1 + K + K * (K + 1) // 2)
+        columns[..., 0] = 0.0
+        columns[..., 1 : K + 1] = jacobian
+        start = K + 1
+        for k in range(K):
+            products = columns[..., start : start + K - k]
+            torch.mul(jacobian[..., k:], features[:, None, k : k + 1], out=products)
+            products[..., 1:].addcmul_(jacobian[..., k : k + 1], features[:, None, k + 1 :])
+            start += K - k
+        return species_blocks(columns, species, int(self.n_species))
+
+    def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
+        """Energies by the symmetric matrices, without the products; far cheaper than the basis."""
+        K = features.shape[1]
+        table = self.coefficients.reshape(int(self.n_species), -1)
+        upper, lower = torch.triu_indices(K, K, device=table.device)
+        half = table.new_zeros(len(table), K, K).index_put(
+            (torch.arange(len(table))[:, None], upper, lower), table[:, K + 1 :]
+        )
+        alpha = half + half.mT - torch.diag_embed(half.diagonal(dim1=1, dim2=2))
+        energies = torch.zeros_like(features[:, 0])
+        for s, (constant, linear, matrix) in enumerate(zip(table[:, 0], table[:, 1 : K + 1], alpha, strict=True)):
+            mine = (species == s).nonzero()[:, 0]
+            own = features[mine]
+            values = constant + own @ linear + 0.5 * ((own @ matrix) * own).sum(dim=-1)
+            energies = energies.index_add(0, mine, values)
+        return energies
+
+    def lammps(self) -> CoefficientTable:
+        """A row per element, as stored."""
+        return CoefficientTable(self.coefficients.detach().reshape(int(self.n_species), -1), quadratic=True)
+
+    @classmethod
+    def example(cls) -> "QuadraticRegressor":
+        """An instance, not yet set up."""
+        return cls()
+
+
+def _products(features: Float[Tensor, "rows features"]) -> Float[Tensor, "rows products"]:
+    """Upper triangle of the products of features, the diagonal halved."""
+    K = features.shape[1]
+    first, second = torch.triu_indices(K, K, device=features.device)
+    factor = torch.where(first == second, 0.5, 1.0).to(features.dtype)
+    return features[:, first] * features[:, second] * factor
