@@ -39,16 +39,17 @@ class NeighborList:
         positions, cell = atoms.get_positions(), atoms.cell.array
         if not self._is_valid(atoms):
             self._build(atoms)
-        center, neighbor, shift, offset = self._edges
-        r_ij = positions[neighbor] - positions[center]
-        if offset is not None:
-            r_ij += offset
+        center, neighbor, shift, per_atom, crossing, offset = self._edges
+        r_ij = positions.take(neighbor, axis=0)
+        r_ij -= positions.repeat(per_atom, axis=0)
+        r_ij[crossing] += offset
         squared = np.einsum("ij,ij->i", r_ij, r_ij)
-        if len(squared) and squared.min() < CLOSEST**2:
+        if squared.min(initial=np.inf) < CLOSEST**2:
             raise _coincident(atoms, center, neighbor, squared.argmin())
         if self.skin > 0:
-            kept = squared < self.cutoff**2
-            center, neighbor, shift, r_ij = center[kept], neighbor[kept], shift[kept], r_ij[kept]
+            kept = np.flatnonzero(squared < self.cutoff**2)
+            center, neighbor = center.take(kept), neighbor.take(kept)
+            shift, r_ij = shift.take(kept, axis=0), r_ij.take(kept, axis=0)
         return Graph(
             positions=torch.from_numpy(positions),
             numbers=torch.from_numpy(atoms.numbers.astype(np.int64)),
@@ -81,14 +82,29 @@ class NeighborList:
         # a direction that is not periodic may lack a cell vector; vesin wants an invertible cell where any is periodic
         box = atoms.cell.complete().array if atoms.pbc.any() else np.zeros((3, 3))
         finder = VesinList(cutoff=self.cutoff + self.skin, full_list=True)
-        center, neighbor, shift = finder.compute(atoms.get_positions(), box, atoms.pbc, quantities="ijS")
-        center, neighbor, shift = center.astype(np.int64), neighbor.astype(np.int64), shift.astype(np.int64)
-        order = np.lexsort((shift[:, 2], shift[:, 1], shift[:, 0], neighbor, center))
-        center, neighbor, shift = center[order], neighbor[order], shift[order]
-        offset = shift @ box if atoms.pbc.any() else None
-        self._edges = center, neighbor, shift, offset
+        pairs, shift = finder.compute(atoms.get_positions(), box, atoms.pbc, quantities="PS", copy=False)
+        center, neighbor, shift = _ordered(pairs.astype(np.int64), shift.astype(np.int64), len(atoms))
+        crossing = np.flatnonzero(shift.any(axis=1))
+        per_atom = np.bincount(center, minlength=len(atoms))
+        self._edges = center, neighbor, shift, per_atom, crossing, shift[crossing] @ box
         self._reference = (atoms.get_positions(), atoms.cell.array.copy(), atoms.pbc.copy(), atoms.numbers.copy())
         self.n_builds += 1
+
+
+def _ordered(pairs: NDArray, shift: NDArray, n_atoms: int) -> tuple[NDArray, NDArray, NDArray]:
+    """Edges in order of (center, neighbor, shift): packed into one integer each, a plain sort does it."""
+    lowest = shift.min(axis=0, initial=0)
+    widths = [int(n_atoms).bit_length(), *(int(w).bit_length() for w in (shift - lowest).max(axis=0, initial=0))]
+    columns = [pairs[:, 1], *(shift - lowest).T]
+    key = pairs[:, 0].copy()
+    for column, width in zip(columns, widths, strict=True):
+        key <<= width
+        key |= column
+    key.sort(kind="stable")
+    for k, width in reversed(list(enumerate(widths))):
+        columns[k] = key & ((1 << width) - 1)
+        key >>= width
+    return key, columns[0], np.stack(columns[1:], axis=1) + lowest
 
 
 def refuse_bad_geometry(atoms: Atoms) -> None:
