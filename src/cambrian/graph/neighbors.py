@@ -83,7 +83,7 @@ class NeighborList:
         box = atoms.cell.complete().array if atoms.pbc.any() else np.zeros((3, 3))
         finder = VesinList(cutoff=self.cutoff + self.skin, full_list=True)
         pairs, shift = finder.compute(atoms.get_positions(), box, atoms.pbc, quantities="PS", copy=False)
-        center, neighbor, shift = _ordered(pairs.astype(np.int64), shift.astype(np.int64), len(atoms))
+        center, neighbor, shift = _ordered(pairs, shift)
         crossing = np.flatnonzero(shift.any(axis=1))
         per_atom = np.bincount(center, minlength=len(atoms))
         self._edges = center, neighbor, shift, per_atom, crossing, shift[crossing] @ box
@@ -91,20 +91,21 @@ class NeighborList:
         self.n_builds += 1
 
 
-def _ordered(pairs: NDArray, shift: NDArray, n_atoms: int) -> tuple[NDArray, NDArray, NDArray]:
-    """Edges in order of (center, neighbor, shift): packed into one integer each, a plain sort does it."""
-    lowest = shift.min(axis=0, initial=0)
-    widths = [int(n_atoms).bit_length(), *(int(w).bit_length() for w in (shift - lowest).max(axis=0, initial=0))]
-    columns = [pairs[:, 1], *(shift - lowest).T]
-    key = pairs[:, 0].copy()
+def _ordered(pairs: NDArray, shift: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Edges in order of (center, neighbor, shift), as int64: packed into one integer each, a plain sort does it."""
+    key, neighbor = pairs.T.astype(np.int64, order="C")
+    shifts = shift.T.astype(np.int64, order="C")
+    lowest = shifts.min(axis=1, initial=0, keepdims=True)
+    columns = [neighbor, *(shifts - lowest)]
+    widths = [int(column.max(initial=0)).bit_length() for column in columns]
     for column, width in zip(columns, widths, strict=True):
         key <<= width
         key |= column
     key.sort(kind="stable")
-    for k, width in reversed(list(enumerate(widths))):
-        columns[k] = key & ((1 << width) - 1)
+    for column, width in reversed(list(zip(columns, widths, strict=True))):
+        np.bitwise_and(key, (1 << width) - 1, out=column)
         key >>= width
-    return key, columns[0], np.stack(columns[1:], axis=1) + lowest
+    return key, columns[0], np.stack(columns[1:], axis=1) + lowest[:, 0]
 
 
 def refuse_bad_geometry(atoms: Atoms) -> None:
