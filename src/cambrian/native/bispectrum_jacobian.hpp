@@ -7,7 +7,7 @@ void keep_levels(const Tables &t, const Block &k, vec *v) {
   const vec ar = k.cosine, ai = -k.sine * k.n[2], br = k.sine * k.n[1], bi = -k.sine * k.n[0];
   if (t.two_j_max > 0) v[0] = all(1), v[1] = vec{};
   for (int j = 1; j < t.two_j_max; ++j)
-    next_level(j, v + 2 * t.level_half[j - 1], v + 2 * t.level_half[j], ar, ai, br, bi);
+    next_level<false>(j, v + 2 * t.level_half[j - 1], v + 2 * t.level_half[j], ar, ai, br, bi);
 }
 
 void pull_component(const Tables &t, const Component &component, int feature, int lane, Buffers &b) {

@@ -4,10 +4,8 @@
 //     V_i = 1 + sum_k w_k f(r_ik) v(q_ik),   Y = dE/dV from the flat quadratic form,
 //     dE/dq = sum over the levels below of g(Y) v: four linear forms of the same v, no reverse recursion,
 //     E(q) by Euler's theorem: the level j is homogeneous of degree j in q, so that j E_j = q . dE_j/dq.
-#include "bispectrum_job.hpp"
-#include "lanes.hpp"
+#include "bispectrum_workspace.hpp"
 
-#include <cstdlib>
 #include <cstring>
 
 #define CAMBRIAN_JOIN2(a, b) a##b
@@ -18,75 +16,6 @@ using namespace cambrian;
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
-
-struct Block {  // W neighbors of one atom
-  vec n[3];     // direction
-  vec cosine, sine, dangle, sine_over_r;
-  vec f, df;  // weight times switch, and its derivative in r
-  int64_t edge[W];
-};
-
-struct Workspace {
-  char *memory = nullptr;
-  size_t size = 0;
-  ~Workspace() { std::free(memory); }
-};
-
-// Kept between calls: page faults of a fresh arena cost more than a small structure.
-thread_local Workspace workspace;
-
-struct Arena {
-  char *next = nullptr;
-  size_t used = 0;
-  template <class T>
-  T *take(size_t n) {
-    T *p = next ? reinterpret_cast<T *>(next + used) : nullptr;
-    used += (n * sizeof(T) + 63) / 64 * 64;
-    return p;
-  }
-};
-
-struct Buffers {
-  Block *block;
-  int block_first[W + 1];
-  double *staged;        // 5 x longest neighbor list: x, y, z, cutoff, weight
-  int64_t *staged_edge;
-  vec *level[2];         // the recursion's two levels
-  vec *sum;              // V of one atom, neighbors in the lanes
-  double *moments;       // W x n_moments, one atom a row
-  vec *half, *full;      // V of the batch, atoms in the lanes
-  vec *y, *gradient;
-  double *gradient_rows;  // W x n_gradient, one atom a row
-  vec *slope;
-  vec *kept_v, *kept_pull;  // the jacobian's: v of every block, dB/dr of every block
-  int n_moments, n_gradient, n_slope;
-};
-
-int round_up(int n) { return (n + W - 1) / W * W; }
-
-Buffers layout(const Job &job, Arena &arena, int max_blocks, int max_neighbors) {
-  const Tables &t = *job.tables;
-  const int J = t.two_j_max;
-  Buffers b;
-  b.n_moments = round_up(2 * t.n_half);
-  b.n_gradient = 8 * t.level_independent[J];
-  b.n_slope = round_up(t.n_features);
-  b.block = arena.take<Block>(max_blocks);
-  b.staged = arena.take<double>(5 * (size_t)(max_neighbors + W));
-  b.staged_edge = arena.take<int64_t>(max_neighbors + W);
-  for (vec *&level : b.level) level = arena.take<vec>(2 * (J / 2 + 1) * (J + 1));
-  b.sum = arena.take<vec>(b.n_moments);
-  b.moments = arena.take<double>((size_t)W * b.n_moments);
-  b.half = arena.take<vec>(b.n_moments);
-  b.full = arena.take<vec>(2 * t.n_full);
-  b.y = arena.take<vec>(2 * t.n_independent);
-  b.gradient = arena.take<vec>(b.n_gradient);
-  b.gradient_rows = arena.take<double>((size_t)W * b.n_gradient);
-  b.slope = arena.take<vec>(b.n_slope);
-  b.kept_v = arena.take<vec>(job.jacobian ? (size_t)max_blocks * 2 * t.level_half[J] : 0);
-  b.kept_pull = arena.take<vec>(job.jacobian ? (size_t)max_blocks * 3 * b.n_slope : 0);
-  return b;
-}
 
 // Only edges inside their cutoff become lanes; the others' outputs are zero.
 int stage_edges(const Job &job, int64_t atom, Buffers &b) {
@@ -133,19 +62,22 @@ void make_block(const Job &job, const double *staged, const int64_t *edge, Block
 }
 
 // v_j = (a* - b* x) v_{j-1} row by row; the middle row of even j is (b + a x) times the row above it.
-inline void next_level(int j, const vec *below, vec *v, vec ar, vec ai, vec br, vec bi) {
+template <bool kSum>
+inline void next_level(int j, const vec *below, vec *v, vec ar, vec ai, vec br, vec bi, vec *sum = nullptr) {
+  auto put = [&](vec *row, int ma, vec re, vec im) {
+    row[2 * ma] = re, row[2 * ma + 1] = im;
+    if constexpr (kSum) sum[row - v + 2 * ma] += re, sum[row - v + 2 * ma + 1] += im;
+  };
   for (int mb = 0; 2 * mb < j; ++mb) {
     const vec *p = below + 2 * mb * j;
     vec *c = v + 2 * mb * (j + 1);
     vec lr = {}, li = {};
     for (int ma = 0; ma < j; ++ma) {
       const vec pr = p[2 * ma], pi = p[2 * ma + 1];
-      c[2 * ma] = ar * pr + ai * pi - br * lr - bi * li;
-      c[2 * ma + 1] = ar * pi - ai * pr - br * li + bi * lr;
+      put(c, ma, ar * pr + ai * pi - br * lr - bi * li, ar * pi - ai * pr - br * li + bi * lr);
       lr = pr, li = pi;
     }
-    c[2 * j] = -br * lr - bi * li;
-    c[2 * j + 1] = bi * lr - br * li;
+    put(c, j, -br * lr - bi * li, bi * lr - br * li);
   }
   if (j % 2 == 0) {
     const int mb = j / 2;
@@ -155,7 +87,7 @@ inline void next_level(int j, const vec *below, vec *v, vec ar, vec ai, vec br, 
     for (int ma = 0; ma <= mb; ++ma) {
       const vec pr = p[2 * ma], pi = p[2 * ma + 1];
       const vec re = br * pr - bi * pi + ar * lr - ai * li, im = br * pi + bi * pr + ar * li + ai * lr;
-      c[2 * ma] = re, c[2 * ma + 1] = im;
+      put(c, ma, re, im);
       const bool odd = (ma + mb) % 2;
       c[2 * (j - ma)] = odd ? -re : re, c[2 * (j - ma) + 1] = odd ? im : -im;
       lr = pr, li = pi;
@@ -168,10 +100,7 @@ void add_moments(const Tables &t, const Block &k, Buffers &b) {
   b.level[0][0] = k.f, b.level[0][1] = vec{};
   b.sum[0] += k.f;
   for (int j = 1; j <= t.two_j_max; ++j) {
-    vec *v = b.level[j & 1], *s = b.sum + 2 * t.level_half[j];
-    next_level(j, b.level[~j & 1], v, ar, ai, br, bi);
-    const int n = 2 * (t.level_half[j + 1] - t.level_half[j]);
-    for (int i = 0; i < n; ++i) s[i] += v[i];
+    next_level<true>(j, b.level[~j & 1], b.level[j & 1], ar, ai, br, bi, b.sum + 2 * t.level_half[j]);
   }
 }
 
@@ -322,7 +251,7 @@ void pull_atom(const Job &job, Buffers &b, int lane) {
     slope.value = all(b.y[0][lane]);
     b.level[0][0] = all(1), b.level[0][1] = vec{};
     for (int j = 1; j <= t.two_j_max; ++j) {
-      if (j > 1) next_level(j - 1, b.level[j & 1], b.level[~j & 1], q[0], -q[3], q[2], -q[1]);
+      if (j > 1) next_level<false>(j - 1, b.level[j & 1], b.level[~j & 1], q[0], -q[3], q[2], -q[1]);
       add_forms(t, j, b.level[~j & 1], rows, q, slope);
     }
     vec pull[3];

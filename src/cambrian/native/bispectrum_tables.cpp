@@ -20,11 +20,14 @@
 namespace cambrian {
 namespace {
 
-double factorial(int n) { return std::tgamma(n + 1.0); }
+double factorial(int n) {
+  double product = 1;
+  for (int k = 2; k <= n; ++k) product *= k;
+  return product;
+}
 
 // <j1 m1 j2 m2 | j m>, all doubled.
 double clebsch_gordan(int j1, int m1, int j2, int m2, int j, int m) {
-  if (m1 + m2 != m) return 0;
   auto f = [](int twice) { return (long double)factorial(twice / 2); };
   const int low = std::max({0, -(j - j2 + m1) / 2, -(j - j1 - m2) / 2});
   const int high = std::min({(j1 + j2 - j) / 2, (j1 - m1) / 2, (j2 + m2) / 2});
@@ -49,14 +52,25 @@ struct Weight {  // doubled projections of row (mb) and column (ma)
 struct Builder {
   int J;
   std::vector<Weight> weights;
-  std::map<std::pair<int, int>, int> weight_start;  // (m, n) -> position of its lowest level in the full plane
+  std::vector<int> weight_start;  // (m, n) -> position of its lowest level in the full plane
+  std::vector<double> clebsch_gordan_of;
   std::map<std::array<int, 3>, int> half, independent, feature;
   std::vector<int> half_of;
   std::vector<Source> source;
   std::vector<Component> components;
   std::vector<std::array<int, 3>> outs;  // (j, mb, ma) of each independent element
 
-  explicit Builder(int two_j_max) : J(two_j_max) {
+  explicit Builder(int two_j_max) : J(two_j_max), weight_start((2 * J + 1) * (2 * J + 1)) {
+    for (int j1 = 0; j1 <= J; ++j1)
+      for (int k1 = 0; k1 <= J; ++k1)
+        for (int j2 = 0; j2 <= J; ++j2)
+          for (int k2 = 0; k2 <= J; ++k2)
+            for (int j = 0; j <= J; ++j) {
+              const int m1 = 2 * k1 - j1, m2 = 2 * k2 - j2;
+              const bool coupled = (j1 + j2 + j) % 2 == 0 && std::abs(j1 - j2) <= j && j <= j1 + j2;
+              const bool inside = k1 <= j1 && k2 <= j2 && std::abs(m1 + m2) <= j;
+              clebsch_gordan_of.push_back(coupled && inside ? clebsch_gordan(j1, m1, j2, m2, j, m1 + m2) : 0);
+            }
     for (int j = 0; j <= J; ++j)
       for (int mb = 0; 2 * mb <= j; ++mb)
         for (int ma = 0; ma <= j; ++ma) {
@@ -71,7 +85,7 @@ struct Builder {
       for (int n = -J; n <= J; ++n) {
         if ((m - n) % 2) continue;
         weights.push_back({m, n});
-        weight_start[{m, n}] = int(source.size());
+        weight_start[weight_index({m, n})] = int(source.size());
         for (int j = weights.back().lowest(); j <= J; j += 2) {
           const int mb = (j + m) / 2, ma = (j + n) / 2;
           if (2 * mb < j || (2 * mb == j && ma <= mb))
@@ -92,7 +106,13 @@ struct Builder {
           }
   }
 
-  int full(Weight w, int j) const { return weight_start.at({w.m, w.n}) + (j - w.lowest()) / 2; }
+  int weight_index(Weight w) const { return (w.m + J) * (2 * J + 1) + w.n + J; }
+  int full(Weight w, int j) const { return weight_start[weight_index(w)] + (j - w.lowest()) / 2; }
+
+  double coupled(int j1, int m1, int j2, int m2, int j) const {
+    const int n = J + 1;
+    return clebsch_gordan_of[(((j1 * n + (j1 + m1) / 2) * n + j2) * n + (j2 + m2) / 2) * n + j];
+  }
 
   // Which B, and how often, Z_{j1 j2}^j stands for in dE/dU_j.
   std::pair<int, double> share_of(int j1, int j2, int j) const {
@@ -107,7 +127,7 @@ struct Builder {
     auto s = [](int j, Weight w) { return scale(j, (j + w.m) / 2, (j + w.n) / 2); };
     const bool center = w.m == 0 && w.n == 0, same_weight = w1.m == w2.m && w1.n == w2.n;
     return (center ? 1 : 2) * (j1 == j2 && !same_weight ? 2 : 1) * s(j, w) * s(j1, w1) * s(j2, w2) *
-           clebsch_gordan(j1, w1.m, j2, w2.m, j, w.m) * clebsch_gordan(j1, w1.n, j2, w2.n, j, w.n) *
+           coupled(j1, w1.m, j2, w2.m, j) * coupled(j1, w1.n, j2, w2.n, j) *
            share_of(j1, j2, j).second;
   }
 };
@@ -124,7 +144,7 @@ std::vector<Found> groups_of(const Builder &b, int j, Weight w) {
   for (Weight w1 : b.weights) {
     Weight w2{w.m - w1.m, w.n - w1.n};
     if (std::abs(w2.m) > b.J || std::abs(w2.n) > b.J) continue;
-    if (b.weight_start.at({w1.m, w1.n}) > b.weight_start.at({w2.m, w2.n})) continue;
+    if (b.weight_index(w1) > b.weight_index(w2)) continue;
     const bool same = w1.m == w2.m && w1.n == w2.n;
     Weight outer = w1, inner = w2;
     if (outer.lowest() < inner.lowest()) std::swap(outer, inner);
