@@ -8,15 +8,15 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "cambrian"
 FLOORS = {
-    0: ("errors", "units"),
+    0: ("errors", "units", "configurable"),
     1: ("elements", "math", "native"),
     2: ("graph",),
     3: ("data", "contracts"),
     4: ("classical", "descriptors", "regressors", "networks", "electrostatics"),
     5: ("fit", "label", "sample", "select", "calculator", "deploy"),
     6: ("recipes", "validate", "learn"),
-    7: ("recipe", "report"),
-    8: ("compare", "workflow", "schema"),
+    7: ("configuration", "report"),
+    8: ("compare", "workflow"),
     9: ("cli", "__main__"),
     10: ("",),  # the package itself, which only users import
 }

@@ -15,7 +15,7 @@ import typing
 from functools import cache
 from pathlib import Path
 
-from cambrian.contracts.configurable import Configurable
+from cambrian.configurable import Configurable
 from cambrian.errors import UserError
 
 PACKAGE = "cambrian"
@@ -51,9 +51,20 @@ def configurables() -> dict[str, type]:
 
 
 @cache
+def contracts() -> tuple[type, ...]:
+    """Every contract that has rooms; importing a room may bring further contracts, so until there are no more."""
+    importlib.import_module(f"{PACKAGE}.contracts")
+    known: set[type] = set()
+    while found := {c for c in _descendants(Configurable) if "rooms" in vars(c)} - known:
+        known |= found
+        for contract in found:
+            classes(contract)
+    return tuple(sorted(known, key=lambda c: c.__name__))
+
+
+@cache
 def _ours() -> dict[str, type]:
-    contracts = {c for c in _descendants(Configurable) if "rooms" in vars(c)}
-    return {name: cls for contract in contracts for name, cls in classes(contract).items()}
+    return {name: cls for contract in contracts() for name, cls in classes(contract).items()}
 
 
 def _descendants(cls: type) -> set[type]:
@@ -87,8 +98,9 @@ def find(name: str) -> type:
 def construct(target, arguments: dict, *, where: str):
     """Call a constructor or a recipe with arguments from plain data, after checking their names and kinds."""
     check_names(target, arguments, where)
-    built = {name: build(v, where=f"{where}.{name}") for name, v in arguments.items()}
     hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    called = {name: _call_by_name(v, hints.get(name, typing.Any)) for name, v in arguments.items()}
+    built = {name: build(v, where=f"{where}.{name}") for name, v in called.items()}
     for name, v in built.items():
         if name in hints and not fits(v, hints[name]):
             raise UserError(f"{where}: '{name}' cannot be {v!r}; it takes {spelled(hints[name])}")
@@ -96,6 +108,14 @@ def construct(target, arguments: dict, *, where: str):
         return target(**built)
     except (TypeError, ValueError, AssertionError) as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def _call_by_name(value, hint):
+    """A class named by a word alone, where an object is expected, is a call without arguments."""
+    if isinstance(value, list) and typing.get_origin(hint) is list:
+        return [_call_by_name(v, typing.get_args(hint)[0]) for v in value]
+    is_name = isinstance(value, str) and value in configurables() and not fits(value, hint)
+    return {value: {}} if is_name else value
 
 
 def check_names(target, arguments: dict, where: str) -> None:
@@ -153,6 +173,9 @@ def spelled(hint) -> str:
         return f"a list of {spelled(parts[0])}"
     if origin is dict and parts:
         return f"a mapping from names to {spelled(parts[1])}"
+    if inspect.isclass(hint) and issubclass(hint, Configurable):
+        suitable = [name for name, cls in configurables().items() if issubclass(cls, hint)]
+        return f"an object of a class such as {', '.join(suitable[:8])}" if suitable else f"a {hint.__name__}"
     return getattr(hint, "__name__", str(hint))
 
 
