@@ -19,7 +19,7 @@ from safetensors.torch import save as to_bytes
 from torch import nn
 
 from cambrian.contracts.catalogue import build
-from cambrian.contracts.configurable import describe
+from cambrian.configurable import describe
 from cambrian.contracts.potential import Potential
 from cambrian.elements import symbols
 from cambrian.errors import UserError

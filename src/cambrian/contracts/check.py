@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cambrian.contracts.configurable import Configurable
+from cambrian.configurable import Configurable
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 

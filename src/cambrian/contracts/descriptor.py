@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from cambrian.contracts.configurable import Configurable
+from cambrian.configurable import Configurable
 from cambrian.data.dataset import Dataset
 from cambrian.graph import Graph
 

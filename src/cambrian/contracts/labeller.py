@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from ase import Atoms
 
-from cambrian.contracts.configurable import Configurable
+from cambrian.configurable import Configurable
 from cambrian.data.structure import Structure
 
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cambrian.contracts.configurable import Configurable
+from cambrian.configurable import Configurable
 from cambrian.data.dataset import Dataset
 from cambrian.graph import Graph, sum_over_structures
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from cambrian.contracts.configurable import Configurable
+from cambrian.configurable import Configurable
 
 
 class Regressor(Configurable, nn.Module, ABC):

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cambrian.contracts.configurable import Configurable
+from cambrian.configurable import Configurable
 
 if TYPE_CHECKING:
     from cambrian.fit.problem import Problem

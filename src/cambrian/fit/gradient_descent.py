@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cambrian.contracts.configurable import describe
+from cambrian.configurable import describe
 from cambrian.contracts.prepared import Prepared
 from cambrian.contracts.solver import Solution, Solver
 from cambrian.data.labels import Labels

@@ -7,7 +7,7 @@ cools down in time.
 import math
 from abc import ABC, abstractmethod
 
-from cambrian.contracts.configurable import Configurable
+from cambrian.configurable import Configurable
 
 
 class Schedule(Configurable, ABC):
