@@ -116,7 +116,16 @@ def lammps(two_j_max, repeats):
             )
             return 1e6 * (five - one) / 4 / n_atoms
 
-        return {"energy": energy, "forces": per_step(0), "forces and energy": per_step(1)}
+        figures = {"energy": energy, "forces": per_step(0), "forces and energy": per_step(1)}
+        engine.commands_list(
+            [
+                f"compute b all snad/atom {CUTOFF} {RFAC0} {two_j_max} 0.5 1.0",
+                "compute all_b all reduce sum c_b[1]",
+                "thermo_style custom step c_all_b",
+                "run 0 post no",
+            ]
+        )
+        return figures | {"derivatives": per_step(1) - figures["forces"]}
 
 
 def child(what, arguments, **environment):
@@ -137,8 +146,10 @@ def main():
         return
 
     peer = child("lammps", arguments, OMP_NUM_THREADS="1")
-    reference = peer.get("forces and energy")
-    print(f"twojmax {arguments.two_j_max}, {2 * CELLS**3} atoms, µs/atom (times faster than pair snap with energy)\n")
+    reference = peer.get("forces and energy", float("nan"))
+    peers = {"energies_and_pull": reference, "pull": reference, "jacobian": peer.get("derivatives")} if peer else {}
+    print(f"twojmax {arguments.two_j_max}, {2 * CELLS**3} atoms, µs/atom")
+    print("(times faster than LAMMPS: forces and energy; for the jacobian snad/atom, which sums over neighbors)\n")
     print(f"{'':24}" + "".join(f"{name:>24}" for name in ENTRIES))
     for isa in ("v4", "v3", "baseline"):
         for threads in (1, 2):
@@ -147,10 +158,12 @@ def main():
                 continue
             if peer:
                 assert abs(found["energy"] - peer["energy"]) < 1e-9 * abs(peer["energy"]), (found, peer)
-            cells = (f"{found[name]:.1f}" + (f" ({reference / found[name]:.1f}x)" if peer else "") for name in ENTRIES)
-            print(f"{isa + f', {threads} thread' + 's' * (threads > 1):24}" + "".join(f"{cell:>24}" for cell in cells))
+            ratios = {name: f" ({peers[name] / found[name]:.1f}x)" for name in peers}
+            cells = "".join(f"{f'{found[name]:.1f}' + ratios.get(name, ''):>24}" for name in ENTRIES)
+            print(f"{isa + f', {threads} thread' + 's' * (threads > 1):24}" + cells)
     if peer:
-        print(f"\nLAMMPS pair snap, 1 core: {peer['forces']:.1f} forces, {reference:.1f} forces and energy")
+        figures = ", ".join(f"{peer[name]:.1f} {name}" for name in ("forces", "forces and energy", "derivatives"))
+        print(f"\nLAMMPS, 1 core: {figures}")
     print(f"neighbors per atom: {found['neighbors']:.1f}")
 
 

@@ -91,6 +91,26 @@ def test_neighbors_at_and_beyond_the_cutoff_give_nothing(kernel):
     assert not k.jacobian(np.array([0, 4]), r_ij, cutoff, weight)[1][[0, 2]].any()
 
 
+@pytest.mark.parametrize("rmin0", [1.0, 2.0, 2.5])
+def test_idle_lanes_never_spoil_a_sum(kernel, rmin0):
+    k = kernel(two_j_max=3, rmin0=rmin0)
+    r_ij = np.array([[0.0, 0, 3.0], [2.0, 0.5, 0.2], [0, 1.0, 0]])
+    energies, pull = k.energies_and_pull(
+        np.array([0, 3]), r_ij, np.full(3, 6.0), np.ones(3), coefficients(k, 1), np.zeros(1, np.int64)
+    )
+    assert np.isfinite(energies).all()
+    assert np.isfinite(pull).all()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["r_ij", "cutoff", "weight"])
+def test_edges_that_are_not_finite_are_refused(kernel, neighborhoods, name, wrong):
+    environment, k = neighborhoods(), kernel(two_j_max=2)
+    getattr(environment, name)[-1] = wrong
+    with pytest.raises(ValueError, match="finite|twice rmin0"):
+        k.features(*environment.arrays)
+
+
 def test_coincident_atoms_stay_finite(kernel):
     k = kernel(two_j_max=4)
     features, jacobian = k.jacobian(np.array([0, 1]), np.zeros((1, 3)), np.full(1, 3.0), np.ones(1))

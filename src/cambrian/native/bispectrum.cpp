@@ -76,9 +76,21 @@ struct cambrian_bispectrum_linear {
 
 namespace {
 
+// Here and not in the kernels: compiled with -ffast-math, those cannot tell.
+bool finite(const double *x, int64_t n) {
+  uint64_t found = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    uint64_t bits;
+    std::memcpy(&bits, x + i, sizeof bits);
+    found |= ((bits >> 52 & 0x7ff) + 1) >> 11;
+  }
+  return !found;
+}
+
 int run(const cambrian_bispectrum *kernel, const cambrian_edges *edges, Job job,
         const cambrian_bispectrum_linear *linear = nullptr, const int64_t *species = nullptr) try {
-  const int64_t n_atoms = edges->n_atoms;
+  const int64_t n_atoms = edges->n_atoms, n_edges = edges->first[n_atoms];
+  if (!finite(edges->r_ij, 3 * n_edges) || !finite(edges->cutoff, n_edges) || !finite(edges->weight, n_edges)) return 2;
   std::vector<int64_t> order, batch{0}, batch_species;
   if (linear) {  // stable, by species: the folded couplings of a batch are of one species
     std::vector<int64_t> next(linear->n_species + 1, 0);

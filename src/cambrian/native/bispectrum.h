@@ -2,7 +2,7 @@
 
    Edges are sorted by center: those of atom i are first[i] .. first[i+1]-1, with r_ij = r_j - r_i (edges x 3, angstrom),
    the cutoff of that pair of elements and the weight of the neighbor's element. K = cambrian_bispectrum_n_features.
-   Every function that returns int gives 0, or 1 when memory ran out. */
+   Every function that returns a status gives 0; 1 when memory ran out; 2 when an edge is not finite. */
 #ifndef CAMBRIAN_BISPECTRUM_H
 #define CAMBRIAN_BISPECTRUM_H
 #include <stdint.h>

@@ -145,5 +145,7 @@ def _rebuild(two_j_max: int, rfac0: float, rmin0: float) -> BispectrumKernel:
 
 
 def _check(status: int) -> None:
+    if status == 2:
+        raise ValueError("r_ij, cutoff and weight must be finite: some edge has a NaN or an infinity")
     if status:
         raise MemoryError("no memory for the bispectrum's workspace")

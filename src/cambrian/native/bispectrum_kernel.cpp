@@ -34,7 +34,7 @@ int stage_edges(const Job &job, int64_t atom, Buffers &b) {
   }
   for (int k = n; k % W; ++k) {
     double *s = b.staged + 5 * k;
-    s[0] = 1, s[1] = s[2] = s[4] = 0, s[3] = 2;
+    s[0] = 1 + job.rmin0, s[1] = s[2] = s[4] = 0, s[3] = 2 * s[0];  // weight 0, and far from any division by 0
     b.staged_edge[k] = -1;
   }
   return (n + W - 1) / W;
