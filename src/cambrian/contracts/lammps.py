@@ -1,8 +1,8 @@
 """What a potential is in the words of stock LAMMPS: each term says its own part, `deploy` writes them together.
 
-A term is a pair style of its own (`LammpsPair`), constants per element that need a pair style to stand in
-(`LammpsConstants`), or a SNAP table (`LammpsSnap`). A descriptor and a regressor make theirs together: the regressor
-gives its coefficients as a table, the descriptor puts them into the format that LAMMPS has for it.
+A term is a pair style of its own (`LammpsPair`), several of them (`LammpsOverlay`), constants per element that need a
+pair style to stand in (`LammpsConstants`), or a SNAP table (`LammpsSnap`). A descriptor and a regressor make theirs
+together: the regressor gives its coefficients as a table, the descriptor puts them into the format LAMMPS has for it.
 """
 
 from dataclasses import dataclass
@@ -31,6 +31,13 @@ class LammpsPair:
 
 
 @dataclass(frozen=True)
+class LammpsOverlay:
+    """Several pair styles, which may be one style with different global arguments, added by `hybrid/overlay`."""
+
+    parts: tuple[LammpsPair, ...]
+
+
+@dataclass(frozen=True)
 class LammpsConstants:
     """An energy per atom of each element, eV, by symbol."""
 
@@ -54,4 +61,4 @@ class LammpsSnap:
     elements: dict[str, SnapElement]
 
 
-LammpsForm = LammpsPair | LammpsConstants | LammpsSnap
+LammpsForm = LammpsPair | LammpsOverlay | LammpsConstants | LammpsSnap
