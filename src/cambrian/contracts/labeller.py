@@ -3,9 +3,11 @@
 from abc import ABC, abstractmethod
 
 from ase import Atoms
+from ase.calculators.calculator import BaseCalculator
 
 from cambrian.configurable import Configurable
 from cambrian.data.structure import Structure
+from cambrian.errors import UserError
 
 
 class Labeller(Configurable, ABC):
@@ -21,3 +23,11 @@ class Labeller(Configurable, ABC):
     @abstractmethod
     def label(self, atoms: Atoms, *, total_charge: float = 0.0, spin: float = 0.0) -> Structure:
         """Labels of one structure; raises UserError where the reference calculation fails."""
+
+    def ready(self) -> None:
+        """Raise UserError where this method cannot run on this machine; called once before many structures."""
+        return
+
+    def calculator(self, *, total_charge: float = 0.0, spin: float = 0.0) -> BaseCalculator:
+        """The same method as an ASE calculator, for dynamics and normal modes; raises UserError where there is none."""
+        raise UserError(f"{type(self).__name__} labels structures but offers no calculator for dynamics")
