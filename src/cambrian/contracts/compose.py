@@ -257,6 +257,14 @@ class Spread:
     energy: Float[Tensor, "structures"]
     forces: Float[Tensor, "atoms"]
 
+    @classmethod
+    def of(cls, predictions: list[Prediction]) -> "Spread":
+        """How far the predictions of several members lie from their mean."""
+        energies = torch.stack([p.energy for p in predictions])
+        forces = torch.stack([p.forces for p in predictions])
+        variance = ((forces - forces.mean(dim=0)) ** 2).sum(dim=-1).mean(dim=0)
+        return cls(energies.std(dim=0, correction=0), variance.sqrt())
+
 
 def uncertainty(potential: Potential, graph: Graph) -> Spread:
     """How far the members of a committee disagree: σ_E, and σ_F = sqrt(<|F - <F>|²>) per atom.
@@ -265,8 +273,4 @@ def uncertainty(potential: Potential, graph: Graph) -> Spread:
     """
     if not isinstance(potential, Committee):
         raise UserError("only a committee can tell its uncertainty; fit several seeds and join them in a Committee")
-    predictions = [evaluate(m, graph) for m in potential.members]
-    energies = torch.stack([p.energy for p in predictions])
-    forces = torch.stack([p.forces for p in predictions])
-    variance = ((forces - forces.mean(dim=0)) ** 2).sum(dim=-1).mean(dim=0)
-    return Spread(energies.std(dim=0, correction=0), variance.sqrt())
+    return Spread.of([evaluate(m, graph) for m in potential.members])

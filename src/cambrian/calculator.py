@@ -1,0 +1,99 @@
+"""Any potential as an ASE calculator: energies and forces for optimizers, dynamics and whatever else ASE runs.
+
+    atoms.calc = Calculator("potential.safetensors")
+
+The neighbor list carries a skin, so that dynamics rebuilds it only every few tens of steps; the potential runs by its
+compiled route where it has one. A committee is evaluated member by member: results are the mean, and their spread
+stands beside it as `energy_std` (eV) and `forces_std` (atoms,) eV/Å.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.calculators import calculator as ase_calculator
+from ase.outputs import Properties, all_outputs
+from numpy.typing import NDArray
+
+from cambrian.contracts.archive import load
+from cambrian.contracts.compose import Committee, Spread
+from cambrian.contracts.engine import predictor
+from cambrian.contracts.evaluate import Prediction
+from cambrian.contracts.potential import Potential
+from cambrian.data.labelling import charge_and_spin
+from cambrian.graph import NeighborList
+from cambrian.math.voigt import voigt
+
+
+class Calculator(ase_calculator.Calculator):
+    """ASE calculator of a potential, given itself or as the path of a saved one.
+
+    The total charge (e) and the spin (number of unpaired electrons) of a structure are read from `atoms.info`, under
+    the keys that data files have (`total_charge`, `spin` ...). Stress exists only where a structure is periodic in all
+    three directions. Raises UserError for a broken file, and on calculation for an element the potential does not know,
+    atoms at one place and a flat cell.
+    """
+
+    implemented_properties = ["energy", "free_energy", "forces", "stress", "energies", "charges", "dipole"]
+    ignored_changes = {"initial_charges", "initial_magmoms"}
+    name = "cambrian"
+
+    def __init__(self, potential: Potential | str | Path, *, skin: float = 0.5):
+        super().__init__()
+        self.potential = potential if isinstance(potential, Potential) else load(potential)
+        members = self.potential.members if isinstance(self.potential, Committee) else [self.potential]
+        self._predictors = [predictor(member) for member in members]
+        self._neighbors = NeighborList(self.potential.cutoff, skin=skin)
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What changed since the last calculation; a changed total charge or spin counts too."""
+        changes = super().check_state(atoms, tol=tol)
+        if self.atoms is not None and charge_and_spin(self.atoms.info) != charge_and_spin(atoms.info):
+            changes.append("info")
+        return changes
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: list[str] | None = None,
+        system_changes: list[str] = ase_calculator.all_changes,
+    ) -> None:
+        """Compute everything the potential offers; ASE calls this when something changed."""
+        super().calculate(atoms, properties or ["energy"], system_changes)
+        self.results = {}
+        total_charge, spin = charge_and_spin(self.atoms.info)
+        graph = self._neighbors.graph(self.atoms, total_charge=total_charge, spin=spin)
+        device = self.potential.elements.device
+        graph = graph if device.type == "cpu" else graph.to(device)
+        predictions = [predict(graph) for predict in self._predictors]
+        members = [_results(p) for p in predictions]
+        results = members[0] if len(members) == 1 else _mean(members)
+        if not self.atoms.pbc.all():
+            results.pop("stress", None)
+        if isinstance(self.potential, Committee) and self.potential.differentiable:
+            spread = Spread.of(predictions)
+            results |= {"energy_std": float(spread.energy[0]), "forces_std": spread.forces.cpu().numpy()}
+        self.results = results
+
+    def export_properties(self) -> Properties:
+        """The results that ASE has a name for."""
+        return Properties({name: value for name, value in self.results.items() if name in all_outputs})
+
+
+def _results(p: Prediction) -> dict[str, float | NDArray]:
+    energy = float(p.energy[0])
+    named = {
+        "forces": p.forces,
+        "stress": None if p.stress is None else voigt(p.stress[0]),
+        "energies": p.atomic_energies,
+        "charges": p.charges,
+        "dipole": None if p.dipole is None else p.dipole[0],
+    }
+    arrays = {name: value.detach().cpu().numpy().astype(float) for name, value in named.items() if value is not None}
+    return {"energy": energy, "free_energy": energy, **arrays}
+
+
+def _mean(members: list[dict]) -> dict[str, float | NDArray]:
+    shared = [name for name in members[0] if all(name in m for m in members)]
+    means = {name: np.mean([m[name] for m in members], axis=0) for name in shared}
+    return {name: float(value) if value.ndim == 0 else value for name, value in means.items()}
