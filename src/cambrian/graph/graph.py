@@ -123,9 +123,11 @@ class Graph:
 
 
 def batch(graphs: list[Graph]) -> Graph:
-    """Join graphs into one; atoms and structures keep their order."""
+    """Join graphs into one; atoms and structures keep their order, and edges reach as far as the shortest list."""
     if len(graphs) == 1:
         return graphs[0]
+    cutoff = min(g.cutoff for g in graphs)
+    graphs = [g.within(cutoff) for g in graphs]
     atom_start = _starts([g.n_atoms for g in graphs])
     structure_start = _starts([g.n_structures for g in graphs])
 
@@ -139,7 +141,7 @@ def batch(graphs: list[Graph]) -> Graph:
         structure=joined("structure", structure_start),
         center=joined("center", atom_start),
         neighbor=joined("neighbor", atom_start),
-        cutoff=min(g.cutoff for g in graphs),
+        cutoff=cutoff,
     )
 
 

@@ -81,7 +81,7 @@ class NeighborList:
         _refuse_bad_cell(atoms)
         # a direction that is not periodic may lack a cell vector; vesin wants an invertible cell where any is periodic
         box = atoms.cell.complete().array if atoms.pbc.any() else np.zeros((3, 3))
-        finder = VesinList(cutoff=self.cutoff + self.skin, full_list=True)
+        finder = VesinList(cutoff=_search_radius(atoms, self.cutoff + self.skin), full_list=True)
         pairs, shift = finder.compute(atoms.get_positions(), box, atoms.pbc, quantities="PS", copy=False)
         center, neighbor, shift = _ordered(pairs, shift)
         crossing = np.flatnonzero(shift.any(axis=1))
@@ -106,6 +106,16 @@ def _ordered(pairs: NDArray, shift: NDArray) -> tuple[NDArray, NDArray, NDArray]
         np.bitwise_and(key, (1 << width) - 1, out=column)
         key >>= width
     return key, columns[0], np.stack(columns[1:], axis=1) + lowest[:, 0]
+
+
+def _search_radius(atoms: Atoms, cutoff: float) -> float:
+    """What vesin can search: never zero, and in open space no further than there are atoms, so that inf means all."""
+    if not atoms.pbc.any():
+        extent = float(np.linalg.norm(np.ptp(atoms.positions, axis=0))) if len(atoms) else 0.0
+        cutoff = min(cutoff, extent + 1.0)
+    elif np.isinf(cutoff):
+        raise UserError("this potential reads whole molecules (its cutoff is infinite), not periodic structures")
+    return max(cutoff, CLOSEST)
 
 
 def refuse_bad_geometry(atoms: Atoms) -> None:
