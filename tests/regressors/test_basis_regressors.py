@@ -1,6 +1,9 @@
 import pytest
 import torch
+from ase.build import bulk
 
+from cambrian.contracts.linear import force_and_stress_rows
+from cambrian.graph import batch, graph_of
 from cambrian.regressors.linear import LinearRegressor
 from cambrian.regressors.quadratic import QuadraticRegressor
 
@@ -72,3 +75,16 @@ def test_no_rows(regressor):
         3,
         len(regressor.coefficients),
     )
+
+
+def test_derivative_rows_are_the_sums_of_push(regressor):
+    atoms = bulk("NaCl", "rocksalt", a=4.1, cubic=True)
+    atoms.rattle(0.1, seed=3)
+    graph = batch([graph_of(atoms, 3.2), graph_of(atoms[:3], 4.5)])
+    generator = torch.Generator().manual_seed(4)
+    G = torch.randn(graph.n_atoms, 4, generator=generator, dtype=torch.float64)
+    dG = torch.randn(graph.n_edges, 3, 4, generator=generator, dtype=torch.float64)
+    species = (graph.numbers == 17).long()
+    expected = force_and_stress_rows(graph, regressor.push(G[graph.center], dG, species[graph.center]))
+    for found, wanted in zip(regressor.derivative_rows(graph, G, dG, species), expected, strict=True):
+        torch.testing.assert_close(found, wanted)

@@ -7,9 +7,10 @@ E = Σ_s n_s E0(s), the one of least norm where the compositions do not decide i
 import numpy as np
 import torch
 
+from cambrian.contracts.lammps import LammpsConstants
 from cambrian.contracts.potential import Potential, Terms
 from cambrian.data.dataset import Dataset
-from cambrian.elements import number, symbol
+from cambrian.elements import number, symbol, symbols
 from cambrian.errors import UserError
 from cambrian.graph import Graph
 
@@ -41,6 +42,10 @@ class IsolatedAtoms(Potential):
         species = torch.searchsorted(self.elements, graph.numbers)
         return Terms.of_atoms(self.energies[species], graph)
 
+    def lammps(self) -> LammpsConstants:
+        """Constants, for a pair style to carry."""
+        return LammpsConstants(dict(zip(symbols(self.elements), self.energies.tolist(), strict=True)))
+
     @classmethod
     def example(cls) -> "IsolatedAtoms":
         """Hydrogen, carbon and oxygen."""
@@ -48,7 +53,7 @@ class IsolatedAtoms(Potential):
 
 
 def isolated_atom_energies(data: Dataset) -> dict[int, float]:
-    """Energies of the structures that are one atom without periodicity (or in a box wider than 8 Å), by atomic number."""
+    """Energies by atomic number of the structures that are one atom, not periodic or in a box wider than 8 Å."""
     singles = (s for s in data if len(s) == 1 and s.has_energy and s.total_charge == 0)
     return {int(s.atoms.numbers[0]): s.energy for s in singles if _is_alone(s.atoms)}
 

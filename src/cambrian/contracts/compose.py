@@ -6,13 +6,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cambrian.contracts.descriptor import Descriptor
+from cambrian.contracts.descriptor import Descriptor, DescriptorKernel
 from cambrian.contracts.evaluate import Prediction, assemble, evaluate
-from cambrian.contracts.linear import Linear, Rows, force_and_stress_rows
+from cambrian.contracts.lammps import LammpsForm
+from cambrian.contracts.linear import Linear, Rows
 from cambrian.contracts.potential import Potential, Terms
 from cambrian.contracts.prepared import Prepared
 from cambrian.contracts.regressor import BasisRegressor, Regressor
 from cambrian.data.dataset import Dataset
+from cambrian.elements import symbols
 from cambrian.errors import UserError
 from cambrian.graph import Graph, batch, sum_over_structures
 
@@ -32,13 +34,17 @@ class DescriptorPotential(Potential):
         """Set up the descriptor, then the regressor on the features of the training set."""
         super().setup(train)
         self.descriptor.setup(train)
-        kernel = self.descriptor.kernel() or self.descriptor
         features, species = [], []
         for graph, _ in train.batches(self.cutoff):
             with torch.no_grad():
-                features.append(kernel.features(graph))
+                features.append(self.fastest.features(graph))
             species.append(self.species(graph))
         self.regressor.setup(torch.cat(features), torch.cat(species), len(self.elements))
+
+    @property
+    def fastest(self) -> "Descriptor | DescriptorKernel":
+        """What computes features and Jacobian without a graph of derivatives: the kernel where there is one."""
+        return self.descriptor.kernel() or self.descriptor
 
     def species(self, graph: Graph) -> Tensor:
         """Index of each atom's element in this potential's list; zeros for a whole-structure descriptor."""
@@ -65,8 +71,8 @@ class DescriptorPotential(Potential):
             return None
         if not forces:
             with torch.no_grad():
-                return PreparedFeatures(self, graph, self.descriptor.features(graph), None)
-        return PreparedFeatures(self, graph, *self.descriptor.jacobian(graph))
+                return PreparedFeatures(self, graph, self.fastest.features(graph), None)
+        return PreparedFeatures(self, graph, *self.fastest.jacobian(graph))
 
     def native(self):
         """The descriptor's compiled kernel, the regressor in torch between its two halves."""
@@ -94,6 +100,11 @@ class DescriptorPotential(Potential):
             return Prediction(energy, forces, 0.5 * (stress + stress.mT), atomic_energies=energies)
 
         return predict
+
+    def lammps(self) -> LammpsForm | None:
+        """The descriptor's form with the regressor's coefficients, where LAMMPS knows both."""
+        table = self.regressor.lammps()
+        return None if table is None else self.descriptor.lammps(symbols(self.elements), table)
 
     @classmethod
     def example(cls) -> "DescriptorPotential":
@@ -125,16 +136,17 @@ class DescriptorRows(Linear):
     def rows(self, graph: Graph, *, derivatives: bool = True) -> Rows:
         """Rows from the features and their star-local Jacobian."""
         near, species = graph.within(self.potential.cutoff), self.potential.species(graph)
-        descriptor, per_atom = self.potential.descriptor, self.potential.descriptor.per == "atom"
+        descriptor, per_atom = self.potential.fastest, self.potential.descriptor.per == "atom"
         with torch.no_grad():
             if not derivatives:
                 basis = self.regressor.basis(descriptor.features(near), species)
                 return Rows(sum_over_structures(basis, near) if per_atom else basis)
             features, jacobian = descriptor.jacobian(near)
             basis = self.regressor.basis(features, species)
-            push = self.regressor.push(features[near.center], jacobian, species[near.center])
-            push = torch.where(near.owned[near.center, None, None], push, torch.zeros_like(push))
-            return Rows(sum_over_structures(basis, near), *force_and_stress_rows(near, push))
+            if not bool(near.owned.all()):
+                jacobian = jacobian * near.owned[near.center, None, None]
+            derivatives_of = self.regressor.derivative_rows(near, features, jacobian, species)
+            return Rows(sum_over_structures(basis, near), *derivatives_of)
 
 
 @dataclass(frozen=True)
@@ -199,6 +211,10 @@ class Frozen(Potential):
     def native(self):
         """The compiled route of the potential inside."""
         return self.potential.native()
+
+    def lammps(self) -> LammpsForm | None:
+        """That of the potential inside."""
+        return self.potential.lammps()
 
     @classmethod
     def example(cls) -> "Frozen":

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cambrian.configurable import Configurable
+from cambrian.contracts.lammps import CoefficientTable, LammpsForm
 from cambrian.data.dataset import Dataset
 from cambrian.graph import Graph
 
@@ -20,6 +21,9 @@ class DescriptorKernel(Protocol):
 
     def features(self, graph: Graph) -> Float[Tensor, "atoms features"]:
         """The same values as the descriptor's own `features`."""
+
+    def jacobian(self, graph: Graph) -> tuple[Float[Tensor, "atoms features"], Float[Tensor, "edges 3 features"]]:
+        """The same values as the descriptor's own `jacobian`."""
 
     def pull(self, graph: Graph, slopes: Float[Tensor, "atoms features"]) -> Float[Tensor, "edges 3"]:
         """dE/dr_ij of every edge from the slopes dE_i/dfeatures of every atom."""
@@ -70,6 +74,13 @@ class Descriptor(Configurable, nn.Module, ABC):
 
     def kernel(self) -> DescriptorKernel | None:
         """The compiled route to these features where one exists on this machine."""
+        return None
+
+    def lammps(self, elements: list[str], table: CoefficientTable) -> LammpsForm | None:
+        """These features with a regressor's coefficients, in the form that stock LAMMPS reads; None where it has none.
+
+        `elements` are the symbols of the rows of the table.
+        """
         return None
 
     @classmethod

@@ -20,6 +20,7 @@ from cambrian.graph import Graph, sum_over_structures
 
 if TYPE_CHECKING:
     from cambrian.contracts.evaluate import Prediction
+    from cambrian.contracts.lammps import LammpsForm
     from cambrian.contracts.linear import Linear
     from cambrian.contracts.prepared import Prepared
 
@@ -88,6 +89,10 @@ class Potential(Configurable, nn.Module, ABC):
 
     def native(self) -> "Callable[[Graph], Prediction] | None":
         """A compiled route to the same prediction, or None; built by the calculator and by `deploy`."""
+        return None
+
+    def lammps(self) -> "LammpsForm | None":
+        """The same potential in the words of stock LAMMPS, or None where it has none; `deploy` writes it."""
         return None
 
     def __add__(self, other: "Potential") -> "Sum":

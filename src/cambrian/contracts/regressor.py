@@ -10,6 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cambrian.configurable import Configurable
+from cambrian.contracts.lammps import CoefficientTable
+from cambrian.contracts.linear import force_and_stress_rows
+from cambrian.graph import Graph
 
 
 class Regressor(Configurable, nn.Module, ABC):
@@ -27,6 +30,10 @@ class Regressor(Configurable, nn.Module, ABC):
 
     def constant_slopes(self) -> Float[Tensor, "species features"] | None:
         """dE/dfeatures where it does not depend on the features (a linear regressor); None otherwise."""
+        return None
+
+    def lammps(self) -> CoefficientTable | None:
+        """The coefficients as stock LAMMPS orders them; None where it knows no such regressor."""
         return None
 
     @classmethod
@@ -54,6 +61,17 @@ class BasisRegressor(Regressor, ABC):
         species: Int[Tensor, "edges"],
     ) -> Float[Tensor, "edges 3 coefficients"]:
         """dφ/dr_ij from dfeatures/dr_ij, all of the center of each edge."""
+
+    def derivative_rows(
+        self,
+        graph: Graph,
+        features: Float[Tensor, "atoms features"],
+        jacobian: Float[Tensor, "edges 3 features"],
+        species: Int[Tensor, "atoms"],
+    ) -> tuple[Float[Tensor, "atoms 3 coefficients"], Float[Tensor, "structures 3 3 coefficients"]]:
+        """Rows of forces and stress; a regressor with many coefficients may add up before it multiplies out."""
+        push = self.push(features[graph.center], jacobian, species[graph.center])
+        return force_and_stress_rows(graph, push)
 
     def prior(self) -> Float[Tensor, "rows coefficients"] | None:
         """Factor R of a penalty |R c|² that belongs to the model; None for a flat prior."""

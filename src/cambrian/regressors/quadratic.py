@@ -9,7 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cambrian.contracts.lammps import CoefficientTable
+from cambrian.contracts.linear import force_and_stress_rows
 from cambrian.contracts.regressor import BasisRegressor, species_blocks
+from cambrian.graph import Graph
 
 
 class QuadraticRegressor(BasisRegressor):
@@ -55,6 +57,29 @@ class QuadraticRegressor(BasisRegressor):
             start += K - k
         return species_blocks(columns, species, int(self.n_species))
 
+    def derivative_rows(
+        self,
+        graph: Graph,
+        features: Float[Tensor, "atoms features"],
+        jacobian: Float[Tensor, "edges 3 features"],
+        species: Int[Tensor, "atoms"],
+    ) -> tuple[Float[Tensor, "atoms 3 coefficients"], Float[Tensor, "structures 3 3 coefficients"]]:
+        """Rows of forces and stress: G_k dG_l is summed over edges as matrix products, then made symmetric."""
+        blocks = []
+        for s in range(int(self.n_species)):
+            own = jacobian if int(self.n_species) == 1 else jacobian * (species == s)[graph.center, None, None]
+            forces, stress = force_and_stress_rows(graph, own)
+            squared_forces = _symmetric_products(_force_products(graph, features, own))
+            squared_stress = _symmetric_products(_stress_products(graph, features, own))
+            blocks.append(
+                (
+                    torch.cat([torch.zeros_like(forces[..., :1]), forces, squared_forces], dim=-1),
+                    torch.cat([torch.zeros_like(stress[..., :1]), stress, squared_stress], dim=-1),
+                )
+            )
+        forces, stress = (torch.cat(parts, dim=-1) for parts in zip(*blocks, strict=True))
+        return forces, stress
+
     def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
         """Energies by the symmetric matrices, without the products; far cheaper than the basis."""
         K = features.shape[1]
@@ -80,6 +105,42 @@ class QuadraticRegressor(BasisRegressor):
     def example(cls) -> "QuadraticRegressor":
         """An instance, not yet set up."""
         return cls()
+
+
+def _force_products(graph: Graph, features: Tensor, jacobian: Tensor) -> Float[Tensor, "atoms 3 features features"]:
+    """Σ ± G_k dG_l/dr over the edges that start (+) and end (-) at each atom; all edges that start share G."""
+    K = features.shape[1]
+    starting = jacobian.new_zeros(graph.n_atoms, 3, K).index_add(0, graph.center, jacobian)
+    products = features[:, None, :, None] * starting[:, :, None, :]
+    order = torch.argsort(graph.neighbor, stable=True)
+    ends = torch.bincount(graph.neighbor, minlength=graph.n_atoms).cumsum(0).tolist()
+    for atom, (start, stop) in enumerate(zip([0, *ends], ends, strict=False)):
+        ending = order[start:stop]
+        summed = features[graph.center[ending]].T @ jacobian[ending].flatten(1)
+        products[atom] -= summed.reshape(K, 3, K).transpose(0, 1)
+    return products
+
+
+def _stress_products(graph: Graph, features: Tensor, jacobian: Tensor) -> Tensor:
+    """Σ r_ij ⊗ G_k dG_l/dr / V over the edges of each structure: (structures, 3, 3, features, features)."""
+    K = features.shape[1]
+    counts = torch.bincount(graph.structure[graph.center], minlength=graph.n_structures).tolist()
+    parts = [graph.r_ij.split(counts), features[graph.center].split(counts), jacobian.flatten(1).split(counts)]
+    summed = torch.stack(
+        [
+            torch.stack([((G * r[:, x, None]).T @ dG).reshape(K, 3, K).transpose(0, 1) for x in range(3)])
+            for r, G, dG in zip(*parts, strict=True)
+        ]
+    )
+    dX_dstrain = summed / graph.volume[:, None, None, None, None]
+    return 0.5 * (dX_dstrain + dX_dstrain.transpose(1, 2))
+
+
+def _symmetric_products(products: Float[Tensor, "... features features"]) -> Float[Tensor, "... products"]:
+    """Upper triangle of G_k dG_l + G_l dG_k, the diagonal halved."""
+    first, second = torch.triu_indices(*products.shape[-2:], device=products.device)
+    both = products[..., first, second] + products[..., second, first]
+    return both * torch.where(first == second, 0.5, 1.0).to(both)
 
 
 def _products(features: Float[Tensor, "rows features"]) -> Float[Tensor, "rows products"]:
