@@ -36,7 +36,7 @@ from cambrian.math.symmetry_functions import (
 )
 from cambrian.math.symmetry_grids import Grid, ImbalzanoCentered, ImbalzanoShifted, Points
 
-SLOTS_AT_ONCE = 8192  # neighbors worked on together: bounds memory, and stays in cache
+SLOTS_AT_ONCE = 4096  # neighbors worked on together: bounds memory, and stays in cache
 
 
 class FunctionSet(Configurable, ABC):
