@@ -1,0 +1,174 @@
+"""A recipe as it will be run: every effective value as plain data, from which potential and solver are built.
+
+recipe: snap                     a published method by its name, or ./my_recipe.py:my_recipe
+parameters: {cutoff: 4.7}
+
+potential: [{ZBL: {}}, {DescriptorPotential: {...}}]     or a free composition; a list is a sum
+solver: {LeastSquares: {ridge: 1e-8}}
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cambrian.configurable import describe
+from cambrian.configuration.settings import Setting, apply, call_of, defaults
+from cambrian.configuration.yaml_text import dump, parse_file
+from cambrian.contracts.catalogue import build, construct, find, from_file, nearest
+from cambrian.contracts.potential import Potential
+from cambrian.contracts.solver import Solver
+from cambrian.errors import UserError
+
+FORMS = "`recipe:` with `parameters:`, or `potential:` with `solver:`; `seed:` beside them"
+KEYS = ("recipe", "parameters", "potential", "solver", "seed")
+
+
+def recipes() -> dict[str, Callable[..., tuple[Potential, Solver]]]:
+    """Recipes by name: each file of the folder defines a function of its own name."""
+    home = importlib.import_module("cambrian.recipes")
+    names = [m.name for m in pkgutil.iter_modules(home.__path__) if not m.name.startswith("_")]
+    return {name: getattr(importlib.import_module(f"{home.__name__}.{name}"), name) for name in sorted(names)}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Effective values: `content` is what the YAML file of this recipe holds, `own` where the user's classes stand."""
+
+    name: str
+    content: dict[str, Any]
+    seed: int | None = None
+    own: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, source: str, settings: Iterable[Setting] = ()) -> "Recipe":
+        """From a recipe's name, `file.py:function` or a YAML file, with settings applied on top.
+
+        Raises UserError for what does not exist, an unknown argument or a value of the wrong kind.
+        """
+        content = parse_file(Path(source)) if Path(source).suffix in (".yaml", ".yml") else {"recipe": source}
+        if not isinstance(content, dict) or not ({"recipe", "potential"} & set(content)):
+            raise UserError(f"{source}: a recipe file holds {FORMS}")
+        for key in content:
+            if key not in KEYS:
+                raise UserError(f"{source}: there is no '{key}'{nearest(key, KEYS)}; a recipe file holds {FORMS}")
+        own: dict[str, str] = {}
+        content = _adopted(content, own)
+        seed = content.get("seed")
+        if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
+            raise UserError(f"{source}: 'seed' cannot be {seed!r}; it takes a whole number")
+        make = _published if "recipe" in content else _composed
+        name, effective = make(content, source, list(settings))
+        return cls(name, effective, seed, own)
+
+    def build(self) -> tuple[Potential, Solver]:
+        """Fresh objects, not yet set up."""
+        if "recipe" in self.content:
+            return construct(_function(self.content["recipe"]), self.content["parameters"], where=self.name)
+        return build(self.content["potential"]), build(self.content["solver"])
+
+    def text(self, seed: int) -> str:
+        """The YAML file that gives the same fit on the same data."""
+        return dump(_with_places(self.content, self.own) | {"seed": seed})
+
+
+def _published(content: dict, source: str, settings: list[Setting]) -> tuple[str, dict]:
+    for key in ("potential", "solver"):
+        if key in content:
+            raise UserError(f"{source}: '{key}' cannot stand beside 'recipe'; write it under 'parameters'")
+    name = content["recipe"]
+    function = _function(name)
+    arguments = defaults(function)
+    given = content.get("parameters") or {}
+    if not isinstance(given, dict):
+        raise UserError(f"{source}: 'parameters' takes a mapping from names to values, not {given!r}")
+    for setting in [*Setting.all_of(given, source), *settings]:
+        apply(function, arguments, setting)
+    missing = [p for p in inspect.signature(function).parameters if p not in arguments]
+    if missing:
+        raise UserError(f"recipe {name} needs {', '.join(missing)}: give it with --set {missing[0]}=... or in a file")
+    short = name.rpartition(":")[2]
+    effective = {key: _effective(value, f"{short}: {key}") for key, value in arguments.items()}
+    construct(function, effective, where=short)
+    return short, {"recipe": name, "parameters": effective}
+
+
+def _composed(content: dict, source: str, settings: list[Setting]) -> tuple[str, dict]:
+    if "parameters" in content:
+        raise UserError(f"{source}: 'parameters' goes with 'recipe'; a composition has 'potential' and 'solver' only")
+    if content.get("solver") is None:
+        raise UserError(f"{source}: a composition needs 'solver' too, for example `solver: {{LeastSquares: {{}}}}`")
+    potential = content["potential"]
+    arguments = {
+        "potential": {"Sum": {"parts": potential}} if isinstance(potential, list) else potential,
+        "solver": content["solver"],
+    }
+    arguments = {key: _called(value, f"{source}: {key}") for key, value in arguments.items()}
+    for setting in settings:
+        apply(_composition, arguments, setting)
+    effective = {key: _effective(value, f"{source}: {key}") for key, value in arguments.items()}
+    construct(_composition, effective, where=source)
+    return Path(source).stem, effective
+
+
+def _composition(potential: Potential, solver: Solver) -> tuple[Potential, Solver]:
+    """The recipe that a free composition is."""
+    return potential, solver
+
+
+def _function(name: str) -> Callable[..., tuple[Potential, Solver]]:
+    if not isinstance(name, str):
+        raise UserError(f"a recipe is named by a word, not {name!r}")
+    if ".py:" in name:
+        found = from_file(name)
+        if inspect.isclass(found):
+            raise UserError(f"{name} is a class; name it under `potential:` in a YAML file, or write a recipe function")
+        return found
+    known = recipes()
+    if name not in known:
+        raise UserError(
+            f"there is no recipe '{name}'{nearest(name, known)}; recipes are {', '.join(known)}, or give a YAML file"
+        )
+    return known[name]
+
+
+def _called(value, where: str):
+    """A class named without arguments becomes a call without arguments."""
+    if isinstance(value, str):
+        value = {value: {}}
+    if call_of(value) is None:
+        if isinstance(value, dict) and len(value) == 1:
+            find(str(next(iter(value))))  # refuses an unknown class with the nearest one
+        raise UserError(f"{where}: write the name of one class with its arguments: {{ClassName: {{argument: value}}}}")
+    return value
+
+
+def _effective(value, where: str):
+    return describe(build(value, where=where))
+
+
+def _adopted(value, own: dict[str, str]):
+    """Plain data in which `./file.py:Class` is replaced by the name of the class, which is then known."""
+    if isinstance(value, list):
+        return [_adopted(v, own) for v in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {}
+    for key, inner in value.items():
+        if isinstance(key, str) and ".py:" in key:
+            from_file(key)
+            own[key.rpartition(":")[2]] = key
+            key = key.rpartition(":")[2]
+        changed[key] = _adopted(inner, own)
+    return changed
+
+
+def _with_places(value, own: dict[str, str]):
+    if isinstance(value, list):
+        return [_with_places(v, own) for v in value]
+    if isinstance(value, dict):
+        return {own.get(k, k): _with_places(v, own) for k, v in value.items()}
+    return value

@@ -1,0 +1,73 @@
+"""A commented recipe file to start from, chosen from what the data hold."""
+
+import inspect
+import re
+import textwrap
+
+from cambrian.configuration.recipe import Recipe, recipes
+from cambrian.configuration.yaml_text import dump
+from cambrian.data.dataset import Dataset
+from cambrian.elements import symbols
+from cambrian.errors import UserError
+
+
+def starter(data: Dataset, files: str) -> str:
+    """YAML of the suggested recipe with every value it has, why it was chosen, and what else to try."""
+    name, reason = suggestion(data)
+    recipe = Recipe.of(name)
+    others = [other for other in recipes() if other != name]
+    head = [
+        f"A starting point for {files}.",
+        _census(data),
+        f"{name}: {reason}",
+        f"Fit it:  cambrian fit recipe.yaml {files} --test-fraction 0.1 -o fit",
+        *([f"Others to try: {', '.join(others)} (cambrian list recipes)."] if others else []),
+        "Every value below is the default; lines you do not need may go.",
+    ]
+    comments = _argument_comments(recipes()[name])
+    lines = [f"# {line}" for text in head for line in textwrap.wrap(text, 98)]
+    lines += ["", f"recipe: {name}", "parameters:"]
+    for key, value in recipe.content["parameters"].items():
+        lines += [f"  # {line}" for line in textwrap.wrap(comments.get(key, ""), 96)]
+        lines += textwrap.indent(dump({key: value}).rstrip(), "  ").splitlines()
+    return "\n".join([*lines, "seed: 0"]) + "\n"
+
+
+def suggestion(data: Dataset) -> tuple[str, str]:
+    """A recipe's name and why it suits the data."""
+    known = recipes()
+    molecules = not any(s.atoms.pbc.any() for s in data)
+    n_elements, n_forces = len(data.numbers), sum(len(s) for s in data if s.forces is not None)
+    if molecules or n_elements > 3:
+        wanted = ("hdnnp", "molecules or many elements: a neural network with symmetry functions.")
+    elif n_elements == 1 and len(data) + 3 * n_forces > 20000:
+        wanted = ("qsnap", "one element and many forces: quadratic SNAP is fitted in one solve and runs fast.")
+    else:
+        wanted = ("snap", "few elements: SNAP is fitted in one solve, runs fast, and in stock LAMMPS.")
+    if wanted[0] in known:
+        return wanted
+    if not known:
+        raise UserError("there is no recipe to start from; this installation is damaged: install cambrian again")
+    return next(iter(known)), "the first there is."
+
+
+def _census(data: Dataset) -> str:
+    kinds = {
+        "energies": sum(s.has_energy for s in data),
+        "forces": sum(s.forces is not None for s in data),
+        "stress": sum(s.stress is not None for s in data),
+    }
+    present = ", ".join(f"{kind} of {n}" for kind, n in kinds.items() if n)
+    sizes = [len(s) for s in data]
+    return (
+        f"It holds {len(data)} structures of {min(sizes)} to {max(sizes)} atoms ({', '.join(symbols(data.numbers))}), "
+        f"with {present or 'no labels'}."
+    )
+
+
+def _argument_comments(function) -> dict[str, str]:
+    """What the `Args:` section of a docstring says of each argument."""
+    _, _, section = (inspect.getdoc(function) or "").partition("Args:\n")
+    section = re.split(r"\n\S", section)[0]
+    entries = re.findall(r"^ {4}(\w+):(.*(?:\n {5,}.*)*)", section, flags=re.MULTILINE)
+    return {name: " ".join(words.split()) for name, words in entries}

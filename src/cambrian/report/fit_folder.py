@@ -1,0 +1,53 @@
+"""The folder of a fit: potential.safetensors, metrics.json, recipe.yaml, history.csv, report.html.
+
+Each file is moved into place whole; the potential comes last, so where it is, the others are.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from cambrian.contracts.archive import save, write_in_place
+from cambrian.fit.fit import Fit
+from cambrian.report.fit_report import fit_sections
+from cambrian.report.html import write_page
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def write_fit(folder: Path, fit: Fit, *, name: str, recipe: str, warnings: Sequence[str] = ()) -> None:
+    """Write all files of a fit; `recipe` is its YAML. Raises UserError where the folder cannot be written."""
+    metrics = fit.metrics()
+    write_in_place(folder / "recipe.yaml", recipe.encode())
+    write_in_place(folder / "history.csv", history_text(fit.solution.history).encode())
+    write_in_place(folder / "metrics.json", (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
+    sections = fit_sections(fit, name=name, recipe=recipe, warnings=warnings)
+    write_page(folder / "report.html", f"{name}: report of the fit", sections, subtitle=str(folder.resolve().name))
+    save(fit.potential, folder / "potential.safetensors", record(fit))
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def history_text(history: list[dict[str, float]]) -> str:
+    """CSV with a column for every figure that any row has."""
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return stream.getvalue()
+
+
+def record(fit: Fit) -> dict:
+    """What the header of the model file tells of the fit."""
+    errors = {
+        name: {k: v for k, v in part.errors.figures().items() if k != "groups"} for name, part in fit.parts.items()
+    }
+    levels = sorted({s.level for s in fit.parts["train"].data if s.level})
+    facts = fit.metrics()
+    return {
+        "level_of_theory": ", ".join(levels) or None,
+        "errors": errors,
+        **{name: facts[name] for name in ("data_hash", "seed", "fit_seconds", "n_parameters", "versions")},
+    }
