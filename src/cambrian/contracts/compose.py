@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from cambrian.contracts.descriptor import Descriptor, DescriptorKernel
 from cambrian.contracts.evaluate import Prediction, assemble, evaluate
 from cambrian.contracts.lammps import LammpsForm
-from cambrian.contracts.linear import Linear, Rows
-from cambrian.contracts.potential import Potential, Terms
+from cambrian.contracts.linear import Linear, Rows, rows_by_differentiation
+from cambrian.contracts.potential import Potential, Terms, widest_scope
 from cambrian.contracts.prepared import Prepared
 from cambrian.contracts.regressor import BasisRegressor, Regressor
 from cambrian.data.dataset import Dataset
@@ -69,7 +69,7 @@ class DescriptorPotential(Potential):
         """Features and Jacobian, where the descriptor is fixed and local."""
         if not self.descriptor.fixed or self.descriptor.per != "atom":
             return None
-        if not forces:
+        if not forces or not self.differentiable:
             with torch.no_grad():
                 return PreparedFeatures(self, graph, self.fastest.features(graph), None)
         return PreparedFeatures(self, graph, *self.fastest.jacobian(graph))
@@ -85,6 +85,8 @@ class DescriptorPotential(Potential):
             slopes = self.regressor.constant_slopes()
             if slopes is not None:
                 energies, pull = kernel.energies_and_pull(near, slopes.detach(), species)
+                if not bool(near.owned.all()):
+                    pull = pull * near.owned[near.center, None]
                 with torch.no_grad():
                     energies = energies + self.regressor(
                         energies.new_zeros(1, slopes.shape[1]).expand(len(energies), -1), species
@@ -92,7 +94,7 @@ class DescriptorPotential(Potential):
             else:
                 features = kernel.features(near).requires_grad_()
                 energies = self.regressor(features, species)
-                pull = kernel.pull(near, torch.autograd.grad(energies.sum(), features)[0])
+                pull = kernel.pull(near, torch.autograd.grad(sum_over_structures(energies, near).sum(), features)[0])
                 energies = energies.detach()
             forces, dE_dstrain = assemble(near, pull)
             stress = dE_dstrain / near.volume[:, None, None]
@@ -134,13 +136,19 @@ class DescriptorRows(Linear):
         return self.regressor.prior()
 
     def rows(self, graph: Graph, *, derivatives: bool = True) -> Rows:
-        """Rows from the features and their star-local Jacobian."""
+        """Rows from the features and their star-local Jacobian; a whole-structure descriptor is differentiated."""
         near, species = graph.within(self.potential.cutoff), self.potential.species(graph)
         descriptor, per_atom = self.potential.fastest, self.potential.descriptor.per == "atom"
+
+        def energies(near: Graph) -> Tensor:
+            basis = self.regressor.basis(descriptor.features(near), species)
+            return sum_over_structures(basis, near) if per_atom else basis
+
+        if derivatives and self.potential.differentiable and not per_atom:
+            return rows_by_differentiation(energies, near)
         with torch.no_grad():
-            if not derivatives:
-                basis = self.regressor.basis(descriptor.features(near), species)
-                return Rows(sum_over_structures(basis, near) if per_atom else basis)
+            if not derivatives or not self.potential.differentiable:
+                return Rows(energies(near))
             features, jacobian = descriptor.jacobian(near)
             basis = self.regressor.basis(features, species)
             if not bool(near.owned.all()):
@@ -190,6 +198,7 @@ class Frozen(Potential):
     def __init__(self, potential: Potential):
         super().__init__()
         self.potential = potential.requires_grad_(False)
+        self.elements = potential.elements.clone()
         self.cutoff, self.scope = potential.cutoff, potential.scope
         self.extensive, self.differentiable = potential.extensive, potential.differentiable
 
@@ -232,8 +241,9 @@ class Committee(Potential):
         if not members:
             raise UserError("a committee needs at least one member")
         self.members = nn.ModuleList(members)
+        self.elements = members[0].elements.clone()
         self.cutoff = max(m.cutoff for m in members)
-        self.scope = members[0].scope
+        self.scope = widest_scope(members)
         self.extensive = all(m.extensive for m in members)
         self.differentiable = all(m.differentiable for m in members)
 
@@ -285,8 +295,9 @@ class Spread:
 def uncertainty(potential: Potential, graph: Graph) -> Spread:
     """How far the members of a committee disagree: σ_E, and σ_F = sqrt(<|F - <F>|²>) per atom.
 
-    Raises UserError for a potential that cannot tell.
+    In a sum the other terms are certain. Raises UserError for a potential that holds no committee, or several.
     """
-    if not isinstance(potential, Committee):
+    committees = [term for term in potential.terms() if isinstance(term, Committee)]
+    if len(committees) != 1:
         raise UserError("only a committee can tell its uncertainty; fit several seeds and join them in a Committee")
-    return Spread.of([evaluate(m, graph) for m in potential.members])
+    return Spread.of([evaluate(m, graph) for m in committees[0].members])

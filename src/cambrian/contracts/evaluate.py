@@ -36,7 +36,7 @@ class Prediction:
     virials: Float[Tensor, "atoms 3 3"] | None = None
     charges: Float[Tensor, "atoms"] | None = None
     dipole: Float[Tensor, "structures 3"] | None = None
-    penalty: Float[Tensor, ""] | None = None
+    penalty: Float[Tensor, "structures"] | None = None
 
     @classmethod
     def sum(cls, parts: "list[Prediction]") -> "Prediction":
@@ -69,24 +69,64 @@ def evaluate(potential: Potential, graph: Graph, *, training: bool = False, viri
     if not potential.differentiable:
         return _prediction_of(potential(graph.within(potential.cutoff)), None, None, None)
     with torch.enable_grad():
+        leaves = Leaves.of(graph)
+        terms = potential(leaves.graph.within(potential.cutoff))
+        slopes = leaves.slopes(terms.energy, training=training)
+    forces, stress = slopes.forces_and_stress(graph)
+    per_atom = None
+    if virials:
+        outer = -graph.r_ij[:, :, None] * slopes.r_ij[:, None, :]
+        per_atom = outer.new_zeros(graph.n_atoms, 3, 3).index_add(0, graph.neighbor, outer)
+    return _prediction_of(terms, forces, stress, per_atom, detach=not training)
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Derivatives of an energy by the edges, and at fixed edges by the positions and the strain."""
+
+    r_ij: Float[Tensor, "edges 3"]
+    positions: Float[Tensor, "atoms 3"]
+    strain: Float[Tensor, "structures 3 3"]
+
+    def forces_and_stress(self, graph: Graph) -> tuple[Float[Tensor, "atoms 3"], Float[Tensor, "structures 3 3"]]:
+        """Forces in eV/Å and stress in eV/Å³, NaN where there is no volume."""
+        forces, dE_dstrain = assemble(graph, self.r_ij)
+        stress = (dE_dstrain + self.strain) / graph.volume[:, None, None]
+        return forces - self.positions, 0.5 * (stress + stress.mT)
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """A graph whose edges, positions and strain are independent variables, and those variables."""
+
+    graph: Graph
+    r_ij: Float[Tensor, "edges 3"]
+    positions: Float[Tensor, "atoms 3"]
+    strain: Float[Tensor, "structures 3 3"]
+
+    @classmethod
+    def of(cls, graph: Graph) -> "Leaves":
+        """The same geometry, ready to be differentiated; the strain acts on positions and cell."""
         positions = graph.positions.detach().requires_grad_()
         r_ij = graph.r_ij.detach().requires_grad_()
         strain = torch.zeros_like(graph.cell, requires_grad=True)
         deformation = torch.eye(3, dtype=graph.cell.dtype, device=graph.cell.device) + strain
-        leaves = graph.with_leaves(
+        strained = graph.with_leaves(
             positions=torch.einsum("ax,axy->ay", positions, deformation[graph.structure]),
             cell=graph.cell @ deformation,
             r_ij=r_ij,
         )
-        terms = potential(leaves.within(potential.cutoff))
-        pull, push, strain_slope = _derivatives(terms.energy, (r_ij, positions, strain), training)
-    forces, dE_dstrain = assemble(graph, pull)
-    stress = (dE_dstrain + strain_slope) / graph.volume[:, None, None]
-    per_atom = None
-    if virials:
-        outer = -graph.r_ij[:, :, None] * pull[:, None, :]
-        per_atom = outer.new_zeros(graph.n_atoms, 3, 3).index_add(0, graph.neighbor, outer)
-    return _prediction_of(terms, forces - push, 0.5 * (stress + stress.mT), per_atom, detach=not training)
+        return cls(strained, r_ij, positions, strain)
+
+    def slopes(self, energy: Float[Tensor, "structures"], *, training: bool = False, retain: bool = False) -> Slopes:
+        """Differentiate: `training` keeps the result differentiable, `retain` allows another call."""
+        variables = (self.r_ij, self.positions, self.strain)
+        if not energy.requires_grad:
+            return Slopes(*(torch.zeros_like(v) for v in variables))
+        found = torch.autograd.grad(
+            energy.sum(), variables, create_graph=training, retain_graph=training or retain, allow_unused=True
+        )
+        return Slopes(*(torch.zeros_like(v) if s is None else s for s, v in zip(found, variables, strict=True)))
 
 
 def assemble(graph: Graph, pull: Float[Tensor, "edges 3"]) -> tuple[Tensor, Tensor]:
@@ -98,24 +138,18 @@ def assemble(graph: Graph, pull: Float[Tensor, "edges 3"]) -> tuple[Tensor, Tens
 
 
 def refuse_unknown_elements(potential: Potential, graph: Graph) -> None:
-    """Raise UserError when the graph holds an element that the potential was not set up for."""
-    if len(potential.elements) == 0:
-        return
-    known = torch.isin(graph.numbers, potential.elements)
-    if not bool(known.all()):
-        atom = int(torch.nonzero(~known)[0, 0])
-        (strange,) = symbols([graph.numbers[atom]])
-        raise UserError(
-            f"atom {atom} is {strange}, which this potential was not trained for (it knows "
-            f"{', '.join(symbols(potential.elements))}); fit with data that hold {strange}"
-        )
-
-
-def _derivatives(energy: Tensor, variables: tuple[Tensor, ...], training: bool) -> list[Tensor]:
-    if not energy.requires_grad:
-        return [torch.zeros_like(v) for v in variables]
-    slopes = torch.autograd.grad(energy.sum(), variables, create_graph=training, allow_unused=True)
-    return [torch.zeros_like(v) if s is None else s for s, v in zip(slopes, variables, strict=True)]
+    """Raise UserError when the graph holds an element that a summand was not set up for."""
+    for term in potential.terms():
+        if len(term.elements) == 0:
+            continue
+        known = torch.isin(graph.numbers, term.elements)
+        if not bool(known.all()):
+            atom = int(torch.nonzero(~known)[0, 0])
+            (strange,) = symbols([graph.numbers[atom]])
+            raise UserError(
+                f"atom {atom} is {strange}, which this potential was not trained for (it knows "
+                f"{', '.join(symbols(term.elements))}); fit with data that hold {strange}"
+            )
 
 
 def _prediction_of(terms: Terms, forces, stress, virials, *, detach: bool = True) -> Prediction:

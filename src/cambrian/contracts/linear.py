@@ -7,12 +7,14 @@ posterior variance comes from the same rows. A sum concatenates the rows of its 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cambrian.contracts.evaluate import Leaves
 from cambrian.graph import Graph
 
 
@@ -44,6 +46,18 @@ class Linear(ABC):
     def prior(self) -> Float[Tensor, "rows coefficients"] | None:
         """Factor R of the penalty |R c|² that belongs to the model (a kernel's K_MM = RᵀR); None for a flat prior."""
         return None
+
+
+def rows_by_differentiation(
+    energies: Callable[[Graph], Float[Tensor, "structures coefficients"]], graph: Graph
+) -> Rows:
+    """Rows of energies that need not be local: one reverse sweep per coefficient, in edges, positions and strain."""
+    with torch.enable_grad():
+        leaves = Leaves.of(graph)
+        columns = energies(leaves.graph)
+        slopes = [leaves.slopes(column, retain=True) for column in columns.unbind(dim=-1)]
+    forces, stresses = zip(*(s.forces_and_stress(graph) for s in slopes), strict=True)
+    return Rows(columns.detach(), torch.stack(forces, dim=-1), torch.stack(stresses, dim=-1))
 
 
 def force_and_stress_rows(graph: Graph, push: Float[Tensor, "edges 3 columns"]) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from ase import Atoms
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Terms:
-    """What a potential computes in one forward pass; eV, e, e Å. `penalty` is added to the training loss only."""
+    """What a potential computes in one forward pass; eV, e, e Å. The mean `penalty` is added to the training loss."""
 
     energy: Float[Tensor, "structures"]
     atomic_energies: Float[Tensor, "atoms"] | None = None
     charges: Float[Tensor, "atoms"] | None = None
     dipole: Float[Tensor, "structures 3"] | None = None
-    penalty: Float[Tensor, ""] | None = None
+    penalty: Float[Tensor, "structures"] | None = None
 
     @classmethod
     def of_atoms(cls, atomic_energies: Float[Tensor, "atoms"], graph: Graph, **others) -> "Terms":
@@ -103,6 +104,17 @@ class Potential(Configurable, nn.Module, ABC):
     def example(cls) -> "Potential":
         """A small instance, set up and ready: contract tests, docs and benchmarks build this one."""
 
+    @classmethod
+    def example_atoms(cls) -> list[Atoms]:
+        """Structures that suit the example, where not any of its elements will do (one molecule, charged ions ...)."""
+        return []
+
+
+def widest_scope(parts: "list[Potential]") -> str:
+    """The scope of potentials taken together: that of the one that sees furthest."""
+    scopes = ("local", "message passing", "global")
+    return max((p.scope for p in parts), key=scopes.index, default="local")
+
 
 class Sum(Potential):
     """The sum of several potentials: E = Σ_t E_t, each term seeing only its own edges."""
@@ -111,8 +123,7 @@ class Sum(Potential):
         super().__init__()
         self.parts = nn.ModuleList(parts)
         self.cutoff = max((p.cutoff for p in parts), default=0.0)
-        scopes = ("local", "message passing", "global")
-        self.scope = max((p.scope for p in parts), key=scopes.index, default="local")
+        self.scope = widest_scope(parts)
         self.extensive = all(p.extensive for p in parts)
         self.differentiable = all(p.differentiable for p in parts)
 
@@ -139,8 +150,10 @@ class Sum(Potential):
         penalties = [t.penalty for t in terms if t.penalty is not None]
         dipoles = [t.dipole for t in terms if t.dipole is not None]
         return Terms(
-            energy=sum((t.energy for t in terms), start=graph.r_ij.new_zeros(graph.n_structures)),
-            atomic_energies=None if any(a is None for a in atomic) else sum(atomic),
+            energy=sum((t.energy for t in terms), start=graph.positions.new_zeros(graph.n_structures)),
+            atomic_energies=None
+            if any(a is None for a in atomic)
+            else sum(atomic, start=graph.positions.new_zeros(graph.n_atoms)),
             charges=next((t.charges for t in terms if t.charges is not None), None),
             dipole=sum(dipoles) if dipoles else None,
             penalty=sum(penalties) if penalties else None,

@@ -91,7 +91,7 @@ class Summed(Prepared):
 def prepare(potential: Potential, graph: Graph, *, forces: bool = True) -> Prepared:
     """Compute everything that training will not change; `forces` says whether derivatives will be asked for."""
     terms = list(potential.terms())
-    if terms == [potential]:
+    if terms in ([], [potential]):
         near = graph.within(potential.cutoff)
         if not any(p.requires_grad for p in potential.parameters()):
             return Constant(evaluate(potential, near))
@@ -102,4 +102,4 @@ def prepare(potential: Potential, graph: Graph, *, forces: bool = True) -> Prepa
 def _concatenated(values: list[Tensor | None]) -> Tensor | None:
     if any(v is None for v in values):
         return None
-    return torch.cat([v.reshape(1) if v.dim() == 0 else v for v in values])
+    return torch.cat(values)

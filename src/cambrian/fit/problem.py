@@ -143,7 +143,7 @@ def loss(prediction: Prediction, labels: Labels, weights: Weights) -> Tensor:
     """Mean squared errors, weighted, each over the labels that are present; plus the potential's own penalty."""
     squares = [r.square().mean() for r in weighted_residuals(prediction, labels, weights) if len(r)]
     total = sum(squares, start=prediction.energy.new_zeros(()))
-    return total if prediction.penalty is None else total + prediction.penalty
+    return total if prediction.penalty is None else total + prediction.penalty.mean()
 
 
 def _weighted_rows(graph: Graph, labels: Labels, parts, base: Prediction, weights: Weights) -> tuple[NDArray, NDArray]:
