@@ -47,7 +47,7 @@ def describe(value):
         return {str(name): describe(v) for name, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [describe(v) for v in value]
-    if isinstance(value, (np.integer, np.floating)):
+    if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Path):
         return str(value)

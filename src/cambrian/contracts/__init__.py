@@ -1,9 +1,9 @@
 """The few contracts that every method of the field keeps."""
 
+from cambrian.configurable import Configurable, describe
 from cambrian.contracts.archive import header_of, load, save
 from cambrian.contracts.check import Check, Result
 from cambrian.contracts.compose import Committee, DescriptorPotential, Frozen, Spread, uncertainty
-from cambrian.configurable import Configurable, describe
 from cambrian.contracts.descriptor import Descriptor
 from cambrian.contracts.engine import predictor
 from cambrian.contracts.evaluate import Prediction, evaluate

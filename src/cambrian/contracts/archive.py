@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import nn
 
-from cambrian.contracts.catalogue import build
 from cambrian.configurable import describe
+from cambrian.contracts.catalogue import build
 from cambrian.contracts.potential import Potential
 from cambrian.elements import symbols
 from cambrian.errors import UserError
@@ -42,7 +42,8 @@ def save(potential: Potential, path: str | Path, record: dict[str, Any] | None =
         "units": UNITS,
         "record": record or {},
     }
-    tensors = {name: t.detach().contiguous().cpu() for name, t in potential.state_dict().items()}
+    # clones: the format refuses tensors that share memory, as those of a potential that stands twice in a sum do
+    tensors = {name: t.detach().cpu().contiguous().clone() for name, t in potential.state_dict().items()}
     path = Path(path)
     write_in_place(path, to_bytes(tensors, metadata={"cambrian": json.dumps(header)}))
     return path
@@ -52,6 +53,8 @@ def load(path: str | Path) -> Potential:
     """Read a potential; raises UserError for a file that is missing, broken or of a newer format."""
     header, tensors = _read(Path(path))
     potential = build(header["potential"], where=str(path))
+    if not isinstance(potential, Potential):
+        raise UserError(f"{path} describes no potential; it is damaged or not ours")
     _assign(potential, tensors, Path(path))
     return potential.eval()
 

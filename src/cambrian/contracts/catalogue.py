@@ -83,7 +83,10 @@ def build(value, *, where: str = "configuration"):
     if len(value) == 1:
         ((name, arguments),) = value.items()
         if isinstance(name, str) and (name in configurables() or (name[:1].isupper() and isinstance(arguments, dict))):
-            return construct(find(name), arguments or {}, where=f"{where}: {name}")
+            arguments = {} if arguments is None else arguments
+            if not isinstance(arguments, dict):
+                raise UserError(f"{where}: {name} takes named arguments, {{name: value}}, not {arguments!r}")
+            return construct(_found(name, where), arguments, where=f"{where}: {name}")
     return {k: build(v, where=f"{where}: {k}") for k, v in value.items()}
 
 
@@ -91,8 +94,16 @@ def find(name: str) -> type:
     """The class of a name; raises UserError with the nearest right one."""
     known = configurables()
     if name not in known:
-        raise UserError(f"there is no '{name}'{nearest(name, known)}")
+        own = f"; a class of your own is named with its file, as in ./my_model.py:{name} (--own on the command line)"
+        raise UserError(f"there is no '{name}'{nearest(name, known) or own}")
     return known[name]
+
+
+def _found(name: str, where: str) -> type:
+    try:
+        return find(name)
+    except UserError as error:
+        raise error.at(where) from None
 
 
 def construct(target, arguments: dict, *, where: str):
@@ -100,7 +111,7 @@ def construct(target, arguments: dict, *, where: str):
     check_names(target, arguments, where)
     hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     called = {name: _call_by_name(v, hints.get(name, typing.Any)) for name, v in arguments.items()}
-    built = {name: build(v, where=f"{where}.{name}") for name, v in called.items()}
+    built = {name: _argument(v, hints.get(name, typing.Any), f"{where}.{name}") for name, v in called.items()}
     for name, v in built.items():
         if name in hints and not fits(v, hints[name]):
             raise UserError(f"{where}: '{name}' cannot be {v!r}; it takes {spelled(hints[name])}")
@@ -108,6 +119,20 @@ def construct(target, arguments: dict, *, where: str):
         return target(**built)
     except (TypeError, ValueError, AssertionError) as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def _argument(value, hint, where: str):
+    """A value built where `hint` is expected: there a mapping stays one, even if its only key looks like a class."""
+    kinds = (hint, *typing.get_args(hint)) if _is_union(hint) else (hint,)
+    mapping = next((k for k in kinds if k is dict or typing.get_origin(k) is dict), None)
+    if mapping is None or not isinstance(value, dict):
+        return build(value, where=where)
+    inner = (typing.get_args(mapping) or (None, typing.Any))[1]
+    return {k: _argument(v, inner, f"{where}.{k}") for k, v in value.items()}
+
+
+def _is_union(hint) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
 def _call_by_name(value, hint):
@@ -120,7 +145,8 @@ def _call_by_name(value, hint):
 
 def check_names(target, arguments: dict, where: str) -> None:
     """Raise UserError for an argument that `target` does not take."""
-    known = [name for name in inspect.signature(target).parameters if name != "self"]
+    parameters = inspect.signature(target).parameters.values()
+    known = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     for name in arguments:
         if name not in known:
             raise UserError(
