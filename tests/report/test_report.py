@@ -1,0 +1,246 @@
+"""The report: complete in itself, in words first, with every text from the data escaped."""
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from cambrian import Dataset, Structure
+from cambrian.classical.isolated_atoms import IsolatedAtoms
+from cambrian.contracts import Result, Solution
+from cambrian.contracts.predict import Predicted
+from cambrian.fit.fit import Fit, Part
+from cambrian.fit.metrics import Errors
+from cambrian.report.fit_folder import history_text
+from cambrian.report.fit_report import check_section, fit_sections
+from cambrian.report.html import Section, page, paragraph, table, write_page
+from cambrian.report.quantities import rounded
+from cambrian.report.words import careful, verdict
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+EMPTY = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+LOADING = {"src", "href", "srcset", "data", "poster", "action", "background"}
+
+
+class Page(HTMLParser):
+    """Checks nesting, gathers what could load something, ids, and text."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.open, self.loads, self.ids, self.words, self.tags = [], [], [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.loads += [value for name, value in attributes if name in LOADING]
+        self.ids += [value for name, value in attributes if name == "id"]
+        if tag not in EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+        self.loads += [value for name, value in attributes if name in LOADING]
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+
+def structures(n: int, *, group="", forces=True, seed=0, source="a.xyz", n_atoms=8) -> list[Structure]:
+    rng = np.random.default_rng(seed)
+    found = []
+    for k in range(n):
+        atoms = Atoms(f"Ar{n_atoms}", positions=rng.uniform(0, 9, (n_atoms, 3)), cell=[9, 9, 9], pbc=True)
+        labels = {"forces": rng.normal(0, 1, (n_atoms, 3)), "stress": np.diag(rng.normal(0, 0.01, 3))} if forces else {}
+        found.append(Structure(atoms, energy=rng.normal(), group=group, source=source, frame=k, **labels))
+    return found
+
+
+def assessed(data: Dataset, error: float, *, seed=1, worst=0.0) -> Part:
+    """A part whose forces are off by normal errors of a known size."""
+    rng = np.random.default_rng(seed)
+    predicted = []
+    for s in data:
+        forces = None if s.forces is None else s.forces + rng.normal(0, error, s.forces.shape)
+        stress = None if s.stress is None else s.stress + 1e-4
+        predicted.append(Predicted(s.energy + error, forces, stress, None, None))
+    if worst:
+        predicted[1].forces[2, 1] += worst
+    return Part(data, predicted, Errors.of(data, predicted))
+
+
+def made(train: Dataset, *, test: Dataset | None = None, error=0.05, test_error=None, history=(), worst=0.0) -> Fit:
+    parts = {"train": assessed(train, error)}
+    if test is not None:
+        parts["test"] = assessed(test, error if test_error is None else test_error, worst=worst)
+    potential = IsolatedAtoms({"Ar": 0.0})
+    return Fit(potential, Solution(history=list(history), notes=["A note <of> the solver."]), parts, 1.5, 0, train.hash)
+
+
+HISTORY = [
+    {"epoch": k, "train_loss": 1 / k, "validation_loss": 2 / k, "validation_force_rmse": 0.3 / k, "seconds": k}
+    for k in range(1, 9)
+]
+
+
+@pytest.fixture(scope="module")
+def report() -> str:
+    nasty = '<script>alert("x")</script>'
+    train = Dataset([*structures(30, group="bulk"), *structures(5, group=nasty)])
+    test = Dataset([*structures(25, group="bulk", seed=3), *structures(400, group=nasty, seed=4, n_atoms=20)])
+    sections = fit_sections(
+        made(train, test=test, history=HISTORY), name="snap", recipe="recipe: snap # <b>\n", warnings=["a < b & c"]
+    )
+    return page("A fit", sections, subtitle="<i>folder</i>")
+
+
+def test_loads_nothing(report):
+    found = Page(report)
+    assert found.loads
+    assert all(value.startswith(("data:image/png;base64,", "#")) for value in found.loads)
+    assert not {"script", "link", "iframe", "img", "object", "embed"} & set(found.tags)
+    assert not re.search(r"@import|url\((?!#)", report)
+    assert "http" not in report.replace("http-equiv", "")
+
+
+def test_nests_and_has_unique_ids(report):
+    found = Page(report)
+    assert found.open == []
+    assert len(found.ids) == len(set(found.ids))
+
+
+def test_text_of_the_data_is_escaped(report):
+    assert "<script>" not in report
+    assert "&lt;script&gt;" in report
+    assert "a &lt; b &amp; c" in report
+    assert "&lt;i&gt;folder&lt;/i&gt;" in report
+
+
+def test_sections_in_order(report):
+    titles = re.findall(r"<h2>(.*?)</h2>", report)
+    assert titles == ["Verdict", "Errors", "Parity", "Learning curve", "How it was made"]
+    words = " ".join(Page(report).words)
+    for part in ("force RMSE, meV/Å", "energy MAE, meV/atom", "stress RMSE, GPa", "recipe: snap"):
+        assert part in words
+
+
+def test_drawings_take_the_color_of_the_page(report):
+    assert "currentColor" in report
+    assert "#010203" not in report
+    assert report.count("<svg role=") == 5
+
+
+def test_verdict_compares_with_the_typical_force():
+    train, test = Dataset(structures(30)), Dataset(structures(60, seed=2))
+    for error, word in ((0.01, "excellent"), (0.05, "good"), (0.12, "fair"), (0.3, "rough"), (0.8, "poor")):
+        said = verdict(made(train, test=test, error=error), "snap")
+        assert f"That is {word}" in said[-1]
+        assert "60 test structures, which the fit has not seen" in said[1]
+
+
+def concerns(*arguments, **settings) -> str:
+    return " ".join(careful(made(*arguments, **settings), []))
+
+
+def test_careful_about_the_test_set():
+    train = Dataset(structures(30))
+    assert "There is no test set" in concerns(train)
+    assert "only 7 structures" in concerns(train, test=Dataset(structures(7)))
+    said = concerns(train, test=Dataset(structures(30)), test_error=0.2)
+    assert "force RMSE on the test set is" in said
+    assert "learned its training structures" in said
+    assert concerns(train, test=Dataset(structures(30)), test_error=0.05) == ""
+
+
+def test_careful_about_groups():
+    train, strange = Dataset(structures(30, group="bulk")), Dataset(structures(30, group="surface"))
+    assert "Nothing of the group surface" in concerns(train, test=strange)
+
+
+def test_careful_about_labels():
+    assert "no forces to fit to" in concerns(Dataset(structures(30, forces=False)))
+    assert "no stress to fit to" in concerns(Dataset(structures(30, forces=False)))
+
+
+def test_careful_about_one_bad_atom():
+    test = Dataset(structures(30, source="test.xyz"))
+    assert "test.xyz, frame 1, atom 2" in concerns(Dataset(structures(30)), test=test, worst=9.0)
+
+
+def test_no_labels_but_energies():
+    fitted = made(Dataset(structures(30, forces=False)), test=Dataset(structures(5, forces=False, seed=9)))
+    text = page("x", fit_sections(fitted, name="snap", recipe=""))
+    assert "the spread of the energies" in text
+    assert "force RMSE" not in text.replace("RMSE of force components", "")
+
+
+def test_check_as_a_section():
+    def draw(axes):
+        axes.plot([0, 1], [0, 1])
+
+    result = Result("nve", {"drift": 1.23456e-5, "list": [1]}, "passed", "Energy <kept>.", plots={"energy.svg": draw})
+    text = page("x", [check_section(result)])
+    assert "Energy &lt;kept&gt;. (passed)" in text
+    assert "1.23e-05" in text
+    assert "<svg role=" in text
+
+
+def test_table_and_paragraph_escape():
+    assert table(["<a>"], [["<b>", 1]]).count("&lt;") == 2
+    assert paragraph("<c>") == "<p>&lt;c&gt;</p>"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(0.0, "0.00"), (1.23456, "1.23"), (123.4, "123"), (45678.9, "45679"), (1e-7, "1.00e-07")]
+)
+def test_rounded(value, words):
+    assert rounded(value) == words
+
+
+def test_history_with_different_columns():
+    assert history_text([{"a": 1}, {"a": 2, "b": 3.5}]) == "a,b\n1,\n2,3.5\n"
+    assert history_text([]) == "\n"
+
+
+def browsed(text: str, folder: Path) -> tuple[str, int]:
+    """The page as a browser built it, and how many requests it made; those of the browser itself have no origin."""
+    file, log = folder / "page.html", folder / "net.json"
+    file.write_text(text, encoding="utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={folder / 'profile'}"]
+    command = [CHROMIUM, *flags, f"--log-net-log={log}", "--dump-dom", file.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "violates" not in done.stderr
+    return done.stdout, len(re.findall(r'"initiator":"(?!not an origin)', log.read_text()))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no browser here")
+def test_opens_in_a_browser(report, tmp_path):
+    built, n_requests = browsed(report, tmp_path)
+    assert "How it was made</h2>" in built
+    assert n_requests == 0
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no browser here")
+def test_the_browser_would_tell_a_request(tmp_path):
+    assert browsed('<img src="http://127.0.0.1:9/x.png">', tmp_path)[1] > 0
+
+
+def test_page_is_written_whole_or_not_at_all(tmp_path):
+    from cambrian import UserError
+
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write"):
+        write_page(tmp_path / "file" / "report.html", "x", [Section("y")])
