@@ -70,7 +70,7 @@ class ExtXYZ(Format):
         """Labels under ASE's keys; whatever else the atoms carry stands beside them."""
         if units != UnitSystem.parse(self.units):
             raise UserError("extended XYZ is written in eV and Å only, as its readers take for granted")
-        write_text(path, "".join(_written(s) for s in structures))
+        write_text(path, "".join(frame_text(s) for s in structures))
 
 
 def _next_filled(file: TextIO) -> str | None:
@@ -239,7 +239,8 @@ def _number(name: str, atom: int) -> int:
     return z
 
 
-def _written(s: Structure) -> str:
+def frame_text(s: Structure) -> str:
+    """One frame as it stands in a file."""
     atoms = s.atoms
     columns = {"species": np.array(symbols(atoms.numbers)), "pos": atoms.positions}
     columns |= {"forces": s.forces} if s.forces is not None else {}
