@@ -10,6 +10,7 @@ from ase.build import bulk
 from cambrian import units
 from cambrian.data import Dataset, Structure, read, write
 from cambrian.data.formats import formats
+from cambrian.data.formats.vasp import steps_in_outcar
 from cambrian.data.frame import Format, Frame
 from cambrian.errors import UserError
 
@@ -247,6 +248,14 @@ def test_vasprun_cut_short(tmp_path):
     data = read(tmp_path / "vasprun.xml", skip_bad=True)
     assert [s.energy for s in data] == [-8.0]
     assert "cut short" in data.notes[0]
+
+
+def test_outcar_steps_that_ran_into_nelm(tmp_path):
+    iteration = "----- Iteration {:6d}({:4d})  -----\n"
+    steps = "".join(iteration.format(ionic, k) for ionic, n in ((1, 3), (2, 6)) for k in range(1, n + 1))
+    (tmp_path / "OUTCAR").write_text("   NELM   =      6;   NELMIN=  2; NELMDL= -5\n" + steps)
+    counts, _ = steps_in_outcar(tmp_path / "OUTCAR")
+    assert counts == {0: (3, 6), 1: (6, 6)}
 
 
 def test_a_new_format_is_one_file():

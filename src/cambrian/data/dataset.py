@@ -89,6 +89,10 @@ class Dataset:
             raise UserError(f"a split goes by {', '.join(splitters)}; not by '{by}'")
         order, sizes = splitters[by](np.random.default_rng(seed), fraction)
         first, second = sorted(order[:sizes]), sorted(order[sizes:])
+        if by == "block" and not (first and second):
+            raise UserError(
+                f"the groups are too small to split {fraction} of each; split by group or structure instead"
+            )
         return self[first], self[second]
 
     def _random_order(self, rng: np.random.Generator, fraction: float) -> tuple[list[int], int]:
@@ -118,12 +122,24 @@ class Dataset:
             tails += members[size:]
         return heads + tails, len(heads)
 
-    def folds(self, k: int, *, seed: int = 0) -> list[tuple["Dataset", "Dataset"]]:
-        """Pairs (train, held out) of a k-fold cross-validation over structures."""
-        order = np.random.default_rng(seed).permutation(len(self))
-        parts = [sorted(part.tolist()) for part in np.array_split(order, k)]
+    def folds(self, k: int, *, by: str = "structure", seed: int = 0) -> list[tuple["Dataset", "Dataset"]]:
+        """Pairs (train, held out) of a k-fold cross-validation, held out by `structure` or by whole `group`."""
+        if by not in ("structure", "group"):
+            raise UserError(f"folds go by structure or group; not by '{by}'")
+        units = [[n] for n in range(len(self))] if by == "structure" else self._members_of_groups()
+        if not 2 <= k <= len(units):
+            raise UserError(f"folds need a number between 2 and {len(units)} (of {by}s), not {k}")
+        parts: list[list[int]] = [[] for _ in range(k)]
+        for unit in np.random.default_rng(seed).permutation(len(units)):
+            min(parts, key=len).extend(units[unit])
         everything = set(range(len(self)))
-        return [(self[sorted(everything - set(part))], self[part]) for part in parts]
+        return [(self[sorted(everything - set(part))], self[sorted(part)]) for part in parts]
+
+    def _members_of_groups(self) -> list[list[int]]:
+        members: dict[str, list[int]] = {}
+        for k, s in enumerate(self):
+            members.setdefault(s.group, []).append(k)
+        return list(members.values())
 
     def graphs(self, cutoff: float) -> Iterator[Graph]:
         """Graph of each structure; a geometry that cannot be used is reported with file and frame."""

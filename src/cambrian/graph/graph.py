@@ -82,15 +82,16 @@ class Graph:
         if cutoff >= self.cutoff:
             return self
         if cutoff not in self._views:
-            kept = torch.nonzero((self.r_ij.detach() ** 2).sum(dim=-1) < cutoff**2)[:, 0]
+            r_ij = self.r_ij.detach()
+            kept = torch.nonzero(torch.linalg.vecdot(r_ij, r_ij) < cutoff**2)[:, 0]
             self._views[cutoff] = (kept, {})
         kept, views = self._views[cutoff]
         return replace(
             self,
-            center=self.center[kept],
-            neighbor=self.neighbor[kept],
-            shift=self.shift[kept],
-            r_ij=self.r_ij[kept],
+            center=self.center.index_select(0, kept),
+            neighbor=self.neighbor.index_select(0, kept),
+            shift=self.shift.index_select(0, kept),
+            r_ij=self.r_ij.index_select(0, kept),
             cutoff=cutoff,
             _views=views,
         )

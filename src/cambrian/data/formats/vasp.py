@@ -29,7 +29,7 @@ class Vasp(Format):
     def frames(self, path: Path) -> Iterator[Frame]:
         """Ionic steps in order, those that did not converge marked as faulty."""
         kind = self._kind(path)
-        counts, cut = _steps_in_outcar(path) if kind == "vasp-out" else _steps_in_xml(path)
+        counts, cut = steps_in_outcar(path) if kind == "vasp-out" else steps_in_xml(path)
         for frame in frames_by_ase(path, kind):
             steps, most = counts.get(frame.index, (0, 0))
             if "free_energy" in frame.info:
@@ -46,7 +46,8 @@ class Vasp(Format):
         return "vasp-out" if "OUTCAR" in path.name else None
 
 
-def _steps_in_xml(path: Path) -> tuple[dict[int, tuple[int, int]], bool]:
+def steps_in_xml(path: Path) -> tuple[dict[int, tuple[int, int]], bool]:
+    """Electronic steps and their limit by ionic step, and whether the file was cut short."""
     steps, most, cut = [], 0, False
     try:
         for _, element in ElementTree.iterparse(path):
@@ -60,7 +61,8 @@ def _steps_in_xml(path: Path) -> tuple[dict[int, tuple[int, int]], bool]:
     return {k: (n, most) for k, n in enumerate(steps)}, cut
 
 
-def _steps_in_outcar(path: Path) -> tuple[dict[int, tuple[int, int]], bool]:
+def steps_in_outcar(path: Path) -> tuple[dict[int, tuple[int, int]], bool]:
+    """Electronic steps and their limit by ionic step; an OUTCAR does not tell whether it was cut short."""
     steps: dict[int, int] = {}
     most = 0
     with open(path, encoding="utf-8", errors="replace") as file:
