@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from cambrian.configurable import describe
-from cambrian.configuration.settings import Setting, apply, call_of, defaults
+from cambrian.configuration.settings import Setting, apply, call_of, defaults, hints_of
 from cambrian.configuration.yaml_text import dump, parse_file
-from cambrian.contracts.catalogue import build, construct, find, from_file, nearest
+from cambrian.contracts.catalogue import build, build_argument, construct, find, from_file, nearest
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.solver import Solver
 from cambrian.errors import UserError
@@ -91,8 +91,7 @@ def _published(content: dict, source: str, settings: list[Setting]) -> tuple[str
     if missing:
         raise UserError(f"recipe {name} needs {', '.join(missing)}: give it with --set {missing[0]}=... or in a file")
     short = name.rpartition(":")[2]
-    effective = {key: _effective(value, f"{short}: {key}") for key, value in arguments.items()}
-    construct(function, effective, where=short)
+    effective = _effective(function, arguments, short)
     return short, {"recipe": name, "parameters": effective}
 
 
@@ -109,9 +108,7 @@ def _composed(content: dict, source: str, settings: list[Setting]) -> tuple[str,
     arguments = {key: _called(value, f"{source}: {key}") for key, value in arguments.items()}
     for setting in settings:
         apply(_composition, arguments, setting)
-    effective = {key: _effective(value, f"{source}: {key}") for key, value in arguments.items()}
-    construct(_composition, effective, where=source)
-    return Path(source).stem, effective
+    return Path(source).stem, _effective(_composition, arguments, source)
 
 
 def _composition(potential: Potential, solver: Solver) -> tuple[Potential, Solver]:
@@ -146,8 +143,13 @@ def _called(value, where: str):
     return value
 
 
-def _effective(value, where: str):
-    return describe(build(value, where=where))
+def _effective(target, arguments: dict, where: str) -> dict:
+    """The arguments with every default inside them spelled out; raises UserError where `target` refuses them."""
+    hints = hints_of(target)
+    built = {key: build_argument(v, hints.get(key, Any), f"{where}: {key}") for key, v in arguments.items()}
+    effective = {key: describe(v) for key, v in built.items()}
+    construct(target, effective, where=where)
+    return effective
 
 
 def _adopted(value, own: dict[str, str]):

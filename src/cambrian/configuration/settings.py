@@ -52,7 +52,7 @@ def apply(target, arguments: dict, setting: Setting) -> None:
     """
     (name, *rest), where = setting.place, setting.where
     check_names(target, {name: None}, where)
-    hint = _hints(target).get(name, Any)
+    hint = hints_of(target).get(name, Any)
     present = arguments.get(name, defaults(target).get(name))
     arguments[name] = _changed(present, tuple(rest), setting.value, hint, where)
 
@@ -68,7 +68,7 @@ def _changed(present, place: tuple[str, ...], value, hint, where: str):
             apply(find(name), inner, Setting(rest, value, where))
             return {name: inner}
     elif place:
-        return _inside(present, place, value, where)
+        return _inside({} if present is None and _takes_mapping(hint) else present, place, value, where)
     if called is not None and isinstance(value, dict) and call_of(value) is None:
         for setting in Setting.all_of(value, where):
             present = _changed(present, setting.place, setting.value, hint, setting.where)
@@ -76,6 +76,11 @@ def _changed(present, place: tuple[str, ...], value, hint, where: str):
     if isinstance(value, str) and not fits(value, hint):
         return {_class_named(value, hint, where): {}}
     return value
+
+
+def _takes_mapping(hint) -> bool:
+    kinds = (hint, *typing.get_args(hint))
+    return any(kind is dict or typing.get_origin(kind) is dict for kind in kinds)
 
 
 def _inside(present, place: tuple[str, ...], value, where: str):
@@ -120,5 +125,6 @@ def call_of(value) -> tuple[str, dict] | None:
     return None
 
 
-def _hints(target) -> dict[str, Any]:
+def hints_of(target) -> dict[str, Any]:
+    """Annotations of the arguments of a constructor or a recipe."""
     return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)

@@ -66,8 +66,17 @@ def _census(data: Dataset) -> str:
 
 
 def _argument_comments(function) -> dict[str, str]:
-    """What the `Args:` section of a docstring says of each argument."""
-    _, _, section = (inspect.getdoc(function) or "").partition("Args:\n")
-    section = re.split(r"\n\S", section)[0]
-    entries = re.findall(r"^ {4}(\w+):(.*(?:\n {5,}.*)*)", section, flags=re.MULTILINE)
-    return {name: " ".join(words.split()) for name, words in entries}
+    """What a docstring says of each argument, in lines such as `cutoff: Å; how far ...` or `radii, weights: ...`."""
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in inspect.cleandoc(function.__doc__ or "").splitlines():
+        entry = re.match(r"\s*(\w+(?:, \w+)*): (.*)", line)
+        known = entry and set(entry[1].split(", ")) <= set(inspect.signature(function).parameters)
+        if known:
+            names = entry[1].split(", ")
+            found[names[0]] = f"{entry[1]}: {entry[2]}" if len(names) > 1 else entry[2]
+        elif names and line.startswith(" ") and line.strip():
+            found[names[0]] += f" {line.strip()}"
+        else:
+            names = []
+    return found

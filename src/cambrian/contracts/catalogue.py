@@ -111,7 +111,7 @@ def construct(target, arguments: dict, *, where: str):
     check_names(target, arguments, where)
     hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     called = {name: _call_by_name(v, hints.get(name, typing.Any)) for name, v in arguments.items()}
-    built = {name: _argument(v, hints.get(name, typing.Any), f"{where}.{name}") for name, v in called.items()}
+    built = {name: build_argument(v, hints.get(name, typing.Any), f"{where}.{name}") for name, v in called.items()}
     for name, v in built.items():
         if name in hints and not fits(v, hints[name]):
             raise UserError(f"{where}: '{name}' cannot be {v!r}; it takes {spelled(hints[name])}")
@@ -121,14 +121,14 @@ def construct(target, arguments: dict, *, where: str):
         raise UserError(f"{where}: {error}") from error
 
 
-def _argument(value, hint, where: str):
+def build_argument(value, hint, where: str):
     """A value built where `hint` is expected: there a mapping stays one, even if its only key looks like a class."""
     kinds = (hint, *typing.get_args(hint)) if _is_union(hint) else (hint,)
     mapping = next((k for k in kinds if k is dict or typing.get_origin(k) is dict), None)
     if mapping is None or not isinstance(value, dict):
         return build(value, where=where)
     inner = (typing.get_args(mapping) or (None, typing.Any))[1]
-    return {k: _argument(v, inner, f"{where}.{k}") for k, v in value.items()}
+    return {k: build_argument(v, inner, f"{where}.{k}") for k, v in value.items()}
 
 
 def _is_union(hint) -> bool:

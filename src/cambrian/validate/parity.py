@@ -32,5 +32,6 @@ def parity(axes: Axes, pairs: NDArray, *, quantity: str, unit: str, factor: floa
         size = float(np.clip(4000 / max(len(shown), 1), 5, 26))
         axes.scatter(shown[:, 0], shown[:, 1], s=size, color="#3b82c4", alpha=0.65, linewidths=0, rasterized=True)
     axes.set(xlim=limits, ylim=limits, aspect="equal")
-    axes.set_xlabel(f"reference {quantity}, {unit}")
-    axes.set_ylabel(f"predicted {quantity}, {unit}")
+    axes.set_title(quantity, fontsize="medium")
+    axes.set_xlabel(f"reference, {unit}")
+    axes.set_ylabel(f"predicted, {unit}")

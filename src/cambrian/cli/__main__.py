@@ -1,0 +1,5 @@
+"""`python -m cambrian.cli`."""
+
+from cambrian.cli import main
+
+main()

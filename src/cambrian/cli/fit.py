@@ -1,0 +1,121 @@
+"""`cambrian fit`: recipe and data to a folder with the potential, its errors and a report."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cambrian.cli.console import Bars, Interrupted, err, out, warn
+from cambrian.cli.options import DataFiles, OwnClasses, Reading, Seed, SetOptions, reads_data
+from cambrian.errors import UserError
+
+Fraction = Annotated[float | None, typer.Option(help="Hold this part of DATA out as the test set.")]
+Splitting = Annotated[str, typer.Option(help="How to hold out: structure, group, or block (ends of trajectories).")]
+
+
+@reads_data
+def fit(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="Name of a recipe (cambrian list recipes), or a YAML file.")
+    ],
+    data: DataFiles,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")],
+    test: Annotated[list[str] | None, typer.Option(help="Test set of its own; may be repeated.")] = None,
+    test_fraction: Fraction = None,
+    split_by: Splitting = "structure",
+    seed: Seed = None,
+    set_: SetOptions = None,
+    own: OwnClasses = None,
+    trust_data: Annotated[bool, typer.Option("--trust-data", help="Fit even where the data look wrong.")] = False,
+    *,
+    reading: Reading,
+) -> None:
+    """Fit a potential to labelled structures.
+
+    Writes potential.safetensors, metrics.json, recipe.yaml, history.csv and report.html. An interrupted fit is taken
+    up by the same command.
+    """
+    from cambrian.cli.figures import errors_table
+    from cambrian.configuration import Recipe, Setting
+    from cambrian.contracts.catalogue import from_file
+    from cambrian.fit import fit as run
+    from cambrian.report.fit_folder import write_fit
+
+    if test and test_fraction is not None:
+        raise UserError("--test and --test-fraction exclude each other: give one of them")
+    for place in own or ():
+        from_file(place)
+    chosen = Recipe.of(recipe, [Setting.parse(text) for text in set_ or ()])
+    seed = seed if seed is not None else chosen.seed or 0
+    with Folder(output) as folder:
+        train, held_out = reading.read(data), reading.read(test) if test else None
+        if test_fraction is not None:
+            train, held_out = train.split(1 - test_fraction, by=split_by, seed=seed)
+        warnings = examined(train, trusted=trust_data)
+        potential, solver = chosen.build()
+        try:
+            with Bars() as bars:
+                result = run(potential, train, solver, test=held_out, seed=seed, folder=folder, progress=bars)
+        except KeyboardInterrupt:
+            raise Interrupted("the same command takes the fit up again where it stood") from None
+        write_fit(folder, result, name=chosen.name, recipe=chosen.text(seed), warnings=warnings)
+    out().print(errors_table({name: part.errors.figures() for name, part in result.parts.items()}))
+    for note in result.solution.notes:
+        err().print(note)
+    if held_out is None:
+        err().print("No test set: --test FILE or --test-fraction 0.1 tells how it does on structures it has not seen.")
+    out().print(f"\n{result.n_parameters} parameters in {result.seconds:.1f} s: {folder / 'potential.safetensors'}")
+    out().print(
+        f"Read {folder / 'report.html'}; next: cambrian md {folder / 'potential.safetensors'} START --steps 1000"
+    )
+
+
+def examined(train, *, trusted: bool) -> list[str]:
+    """What the doctor finds in the data, shown on stderr.
+
+    Raises UserError where it would spoil any fit and the user did not say otherwise.
+    """
+    from cambrian.data.doctor import examine
+
+    found = examine(train)
+    warn(said(train, f) for f in found if f.gravity == "warning" or (trusted and f.gravity == "error"))
+    for finding in found:
+        if finding.gravity == "error" and not trusted:
+            raise UserError(f"{said(train, finding)}. If the data are right all the same: --trust-data")
+    return [said(train, f) for f in found if f.gravity != "note"]
+
+
+def said(data, finding) -> str:
+    """A finding in a sentence, with where it was seen first."""
+    where = f" (first: {data[finding.frames[0]].where})" if finding.frames else ""
+    return f"{finding.sentence}{where}; {finding.mend}"
+
+
+class Folder:
+    """The folder of results: proven to be writable before the work, and gone again if nothing came into it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __enter__(self) -> Path:
+        missing = [p for p in (self.path, *self.path.parents) if not p.exists()]
+        self._made = missing
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle, trial = tempfile.mkstemp(dir=self.path)
+            os.close(handle)
+            os.unlink(trial)
+        except OSError as error:
+            self._leave_nothing()
+            raise UserError(f"cannot write into {self.path}: {error.strerror}; choose another -o") from None
+        return self.path
+
+    def __exit__(self, *exception) -> None:
+        self._leave_nothing()
+
+    def _leave_nothing(self) -> None:
+        for folder in self._made:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()

@@ -1,0 +1,111 @@
+"""`cambrian md`: molecular dynamics with a fitted potential."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from cambrian.cli.console import Bars, Interrupted, err, out, table
+from cambrian.cli.options import OwnClasses, PotentialFile, Reading, SetOptions, load_potential, reads_data
+from cambrian.errors import UserError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from cambrian.sample.ensembles import Ensemble
+
+STOPPED = 1
+
+
+@reads_data
+def md(
+    potential: PotentialFile,
+    start: Annotated[Path, typer.Argument(metavar="START", help="Structure to start from.")],
+    steps: Annotated[int, typer.Option(help="Number of steps.", min=0)],
+    ensemble: Annotated[str, typer.Option(help="nve, nvt or npt.")] = "nve",
+    temperature: Annotated[float, typer.Option(metavar="K", help="Temperature.")] = 300.0,
+    timestep: Annotated[float, typer.Option(metavar="fs", help="Time step.")] = 1.0,
+    every: Annotated[int, typer.Option(help="Steps between frames.", min=1)] = 10,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Trajectory, extxyz.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of velocities and noise.")] = 0,
+    frame: Annotated[int, typer.Option(help="Frame of START; -1 is the last.")] = -1,
+    set_: SetOptions = None,
+    own: OwnClasses = None,
+    *,
+    reading: Reading,
+) -> None:
+    """Run molecular dynamics; with -o an interrupted run goes on when the same command is given again.
+
+    --set reaches the ensemble: relaxation_fs=50, pressure_GPa=1, cell=free (npt).
+    """
+    from cambrian.sample.dynamics import Dynamics
+
+    model = load_potential(potential, own)
+    atoms = starting(start, frame, reading, model)
+    dynamics = Dynamics(
+        ensemble_of(ensemble, temperature, set_ or ()), n_steps=steps, timestep_fs=timestep, every=every
+    )
+    resumed, began = output is not None and output.exists(), time.monotonic()
+    try:
+        with Bars() as bars:
+            run = dynamics.run(atoms, seed=seed, trajectory=output, progress=bars)
+    except KeyboardInterrupt:
+        mend = "the same command goes on where it stood" if output else "give -o FILE to be able to go on another time"
+        raise Interrupted(mend) from None
+    show(run, len(atoms), None if resumed else time.monotonic() - began)
+    if output is not None:
+        err().print(f"Trajectory in {output}")
+    if run.stopped:
+        err().print(f"[bold red]stopped:[/] {escape(run.stopped)}; the potential may not know what it met there")
+        raise typer.Exit(STOPPED)
+
+
+def starting(path: Path, frame: int, reading: Reading, model) -> "Atoms":
+    """A frame of a file with the calculator of the potential."""
+    from cambrian.calculator import Calculator
+
+    structures = reading.read([path], labelled=False)
+    if not -len(structures) <= frame < len(structures):
+        raise UserError(f"{path} has {len(structures)} frames; there is no frame {frame}")
+    structure = structures[frame]
+    atoms = structure.atoms.copy()
+    atoms.info |= {"total_charge": structure.total_charge, "spin": structure.spin}
+    atoms.calc = Calculator(model)
+    return atoms
+
+
+def ensemble_of(name: str, temperature_K: float, texts) -> "Ensemble":
+    """An ensemble by its name in any case, with settings."""
+    from cambrian.configuration.settings import Setting, apply, defaults
+    from cambrian.contracts.catalogue import classes, construct, nearest
+    from cambrian.sample.ensembles import Ensemble
+
+    known = {n.lower(): cls for n, cls in classes(Ensemble).items()}
+    if name.lower() not in known:
+        raise UserError(f"there is no ensemble '{name}'{nearest(name, known)}; choose among {', '.join(known)}")
+    cls = known[name.lower()]
+    arguments = defaults(cls) | {"temperature_K": temperature_K}
+    for setting in map(Setting.parse, texts):
+        apply(cls, arguments, setting)
+    return construct(cls, arguments, where=name)
+
+
+def show(run, n_atoms: int, seconds: float | None) -> None:
+    """Print how the run went: temperature, energies, drift, speed."""
+    import numpy as np
+
+    figures, time_ps = run.figures, run.figures["time_fs"] / 1000
+    rows = [
+        ["time, ps", f"{time_ps[-1]:.4g}"],
+        ["mean temperature, K", f"{figures['temperature_K'].mean():.1f}"],
+        ["mean potential energy, eV/atom", f"{figures['potential_energy'].mean() / n_atoms:.5f}"],
+    ]
+    if len(time_ps) > 2:
+        drift = np.polyfit(time_ps, run.total_energy / n_atoms, 1)[0]
+        rows.insert(3, ["slope of the total energy, meV/atom/ps", f"{1e3 * drift:.3g}"])
+    if run.n_steps and seconds is not None:
+        rows.append(["wall time, s", f"{seconds:.1f}"])
+        rows.append(["speed, µs/atom/step", f"{1e6 * seconds / (run.n_steps * n_atoms):.3g}"])
+    out().print(table("Dynamics", ["", ""], rows))

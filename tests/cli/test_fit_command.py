@@ -1,0 +1,108 @@
+"""`cambrian fit`: the files it writes, the settings it takes, and that an interruption changes nothing."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import cambrian
+
+HERE = Path(__file__).parent
+RECIPE = f"{HERE / 'own_model.py'}:powers"
+FIGURES = {
+    "energy_mae", "energy_rmse", "force_mae", "force_rmse", "force_max", "stress_mae", "stress_rmse", "n_structures",
+    "groups",
+}  # fmt: skip
+
+
+def same_tensors(first: Path, second: Path) -> bool:
+    a, b = (load_file(folder / "potential.safetensors") for folder in (first, second))
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_writes_every_file(fitted):
+    names = {path.name for path in fitted.iterdir()}
+    assert names == {"potential.safetensors", "metrics.json", "recipe.yaml", "history.csv", "report.html"}
+
+
+def test_metrics_have_their_public_names(fitted, run, argon, tmp_path):
+    metrics = json.loads((fitted / "metrics.json").read_text())
+    facts = {"fit_seconds", "n_parameters", "seed", "data_hash", "versions"}
+    assert set(metrics) == {"train", "validation", "test"} | facts
+    assert metrics["validation"] is None
+    assert set(metrics["test"]) == FIGURES
+    assert set(metrics["test"]["groups"]) == {"hot", "bulk"}
+    assert metrics["train"]["n_structures"] == 18
+    assert metrics["test"]["n_structures"] == 6
+    run("fit", RECIPE, argon, "-o", tmp_path / "all")
+    assert json.loads((tmp_path / "all" / "metrics.json").read_text())["test"] is None
+
+
+def test_the_errors_are_those_of_the_saved_potential(fitted, argon, run, tmp_path):
+    file = tmp_path / "errors.json"
+    own = f"{HERE / 'own_model.py'}:InversePowers"
+    run("validate", "errors", fitted / "potential.safetensors", argon, "--json", file, "--own", own)
+    written = json.loads(file.read_text())
+    assert set(written) == FIGURES
+    metrics = json.loads((fitted / "metrics.json").read_text())
+    parts = [metrics["train"], metrics["test"]]
+    mean = sum(p["energy_mae"] * p["n_structures"] for p in parts) / sum(p["n_structures"] for p in parts)
+    assert written["energy_mae"] == pytest.approx(mean, rel=1e-9)
+
+
+def test_effective_recipe_gives_the_same_fit(fitted, run, argon, tmp_path):
+    run("fit", fitted / "recipe.yaml", argon, "--test-fraction", "0.25", "-o", tmp_path / "again")
+    assert same_tensors(fitted, tmp_path / "again")
+    assert (fitted / "recipe.yaml").read_text() == (tmp_path / "again" / "recipe.yaml").read_text()
+
+
+def test_settings_reach_the_objects(run, argon, tmp_path):
+    run("fit", RECIPE, argon, "-o", tmp_path / "fit", "--set", "cutoff=5", "--set", "solver.ridge=1e-8", "--seed", "3")
+    text = (tmp_path / "fit" / "recipe.yaml").read_text()
+    assert "cutoff: 5\n" in text
+    assert "ridge: 1.0e-08" in text
+    assert "seed: 3" in text
+    assert cambrian.load(tmp_path / "fit" / "potential.safetensors").cutoff == 5.0
+
+
+def test_separate_test_file(run, argon, tmp_path):
+    run("fit", RECIPE, argon, "--test", argon, "-o", tmp_path / "fit")
+    metrics = json.loads((tmp_path / "fit" / "metrics.json").read_text())
+    assert metrics["test"]["energy_mae"] == pytest.approx(metrics["train"]["energy_mae"])
+
+
+def test_history_of_gradient_descent(run, argon, descent, tmp_path):
+    run("fit", descent, argon, "-o", tmp_path / "fit", "--set", "solver.epochs=3")
+    rows = list(csv.DictReader((tmp_path / "fit" / "history.csv").read_text().splitlines()))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
+    assert float(rows[-1]["validation_loss"]) > 0
+    assert not (tmp_path / "fit" / "checkpoint.safetensors").exists()
+
+
+@pytest.mark.parametrize(("stage", "fraction"), [("features", 0.5), ("training", 0.4), ("errors", 0.1)])
+def test_interrupted_and_resumed_is_the_same_to_the_bit(stage, fraction, run, argon, descent, tmp_path):
+    arguments = ["fit", descent, argon, "--test-fraction", "0.25", "-o"]
+    script = [sys.executable, HERE / "interrupting.py", stage, str(fraction), *arguments, tmp_path / "stopped"]
+    stopped = subprocess.run([str(word) for word in script], capture_output=True, text=True)
+    assert stopped.returncode == 130, stopped.stderr
+    assert "the same command takes the fit up again" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert not (tmp_path / "stopped" / "potential.safetensors").exists()
+    assert (tmp_path / "stopped" / "checkpoint.safetensors").exists() == (stage != "features")
+    run(*arguments, tmp_path / "stopped")
+    run(*arguments, tmp_path / "whole")
+    assert same_tensors(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_least_squares_interrupted_while_rows_are_made(run, argon, tmp_path):
+    arguments = ["fit", RECIPE, argon, "-o", tmp_path / "fit"]
+    script = [sys.executable, HERE / "interrupting.py", "rows", "0.5", *arguments]
+    stopped = subprocess.run([str(word) for word in script], capture_output=True, text=True)
+    assert stopped.returncode == 130, stopped.stderr
+    assert not (tmp_path / "fit").exists()
+    run(*arguments)
