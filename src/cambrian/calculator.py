@@ -15,7 +15,7 @@ from ase.calculators import calculator as ase_calculator
 from ase.outputs import Properties, all_outputs
 from numpy.typing import NDArray
 
-from cambrian.contracts.archive import load
+from cambrian.contracts.archive import fingerprint, load
 from cambrian.contracts.compose import Committee, Spread
 from cambrian.contracts.engine import predictor
 from cambrian.contracts.evaluate import Prediction
@@ -35,7 +35,6 @@ class Calculator(ase_calculator.Calculator):
     """
 
     implemented_properties = ["energy", "free_energy", "forces", "stress", "energies", "charges", "dipole"]
-    ignored_changes = {"initial_charges", "initial_magmoms"}
     name = "cambrian"
 
     def __init__(self, potential: Potential | str | Path, *, skin: float = 0.5):
@@ -46,11 +45,11 @@ class Calculator(ase_calculator.Calculator):
         self._neighbors = NeighborList(self.potential.cutoff, skin=skin)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
-        """What changed since the last calculation; a changed total charge or spin counts too."""
-        changes = super().check_state(atoms, tol=tol)
-        if self.atoms is not None and charge_and_spin(self.atoms.info) != charge_and_spin(atoms.info):
-            changes.append("info")
-        return changes
+        """What changed since the last calculation, to the last digit; total charge and spin count as `info`."""
+        if self.atoms is None:
+            return list(ase_calculator.all_changes)
+        before, now = _read_by_potentials(self.atoms), _read_by_potentials(atoms)
+        return [name for name, value in now.items() if not np.array_equal(value, before[name])]
 
     def calculate(
         self,
@@ -75,9 +74,23 @@ class Calculator(ase_calculator.Calculator):
             results |= {"energy_std": float(spread.energy[0]), "forces_std": spread.forces.cpu().numpy()}
         self.results = results
 
+    def todict(self) -> dict[str, str]:
+        """The fingerprint of the potential: what ASE writes beside results, and what tells two runs apart."""
+        return {"potential": fingerprint(self.potential)}
+
     def export_properties(self) -> Properties:
         """The results that ASE has a name for."""
         return Properties({name: value for name, value in self.results.items() if name in all_outputs})
+
+
+def _read_by_potentials(atoms: Atoms) -> dict:
+    return {
+        "positions": atoms.positions,
+        "numbers": atoms.numbers,
+        "cell": atoms.cell.array,
+        "pbc": atoms.pbc,
+        "info": charge_and_spin(atoms.info),
+    }
 
 
 def _results(p: Prediction) -> dict[str, float | NDArray]:
