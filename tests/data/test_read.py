@@ -74,7 +74,7 @@ def test_agrees_with_ase(name):
 @needs_data
 @pytest.mark.parametrize("name", SETS)
 def test_round_trip_is_exact(name, tmp_path):
-    first = read(DATA / f"{name}.extxyz")
+    first = read(DATA / f"{name}.extxyz")[:200]
     write(tmp_path / "again.extxyz", first)
     second = read(tmp_path / "again.extxyz")
     assert second.hash == first.hash
