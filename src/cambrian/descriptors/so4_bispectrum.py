@@ -23,7 +23,7 @@ from cambrian.data.dataset import Dataset
 from cambrian.elements import number, symbols
 from cambrian.errors import UserError
 from cambrian.graph import Graph, sum_over_neighbors
-from cambrian.math.bispectrum import bispectrum, bispectrum_orders, bispectrum_slopes
+from cambrian.math.bispectrum import bispectrum, bispectrum_orders, bispectrum_slopes, symmetrized
 from cambrian.math.wigner import wigner_halves
 from cambrian.native.bispectrum import BispectrumKernel, available
 
@@ -133,13 +133,21 @@ class SO4Bispectrum(Descriptor):
             self._kernel = BispectrumRoute(self)
         return self._kernel
 
-    def lammps(self, elements: list[str], table: CoefficientTable) -> LammpsSnap:
-        """The contents of a .snapparam and a .snapcoeff file."""
+    def lammps(self, elements: list[str], table: CoefficientTable) -> LammpsSnap | None:
+        """The contents of a .snapparam and a .snapcoeff file; None for a quadratic model with `chem`.
+
+        With `chem` some components are equal; LAMMPS's forces are right only where their coefficients are, too.
+        """
+        columns = table.coefficients
+        if self.chem and table.quadratic:
+            return None
+        if self.chem:
+            columns = torch.cat([columns[:, :1], symmetrized(columns[:, 1:], self.two_j_max, self.n_channels)], dim=1)
         flags = {"bzeroflag": self.bzero, "bnormflag": self.bnorm, "switchflag": self.switch}
         flags |= {"chemflag": self.chem, "wselfallflag": self.wselfall, "quadraticflag": table.quadratic}
         parameters = {"rcutfac": self.pair_cutoff, "twojmax": self.two_j_max, "rfac0": self.rfac0, "rmin0": self.rmin0}
         blocks = {}
-        for s, coefficients in zip(elements, table.coefficients.tolist(), strict=True):
+        for s, coefficients in zip(elements, columns.tolist(), strict=True):
             radius, weight = float(self.element_radius[number(s)]), float(self.element_weight[number(s)])
             blocks[s] = SnapElement(radius, weight, coefficients)
         return LammpsSnap(parameters | {name: int(value) for name, value in flags.items()}, blocks)

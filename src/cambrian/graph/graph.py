@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Inexact, Int
 from torch import Tensor
 
 
@@ -150,7 +150,7 @@ def _starts(counts: list[int]) -> list[int]:
     return [sum(counts[:k]) for k in range(len(counts))]
 
 
-def sum_over_neighbors(values: Float[Tensor, "edges ..."], graph: Graph) -> Float[Tensor, "atoms ..."]:
+def sum_over_neighbors(values: Inexact[Tensor, "edges ..."], graph: Graph) -> Inexact[Tensor, "atoms ..."]:
     """Sum edge values onto the center of each edge."""
     return values.new_zeros(graph.n_atoms, *values.shape[1:]).index_add(0, graph.center, values)
 

@@ -8,7 +8,7 @@ channels (chemical elements) every factor has its own: B^{κλμ} = Re Σ U_j^μ
 A. P. Bartók, M. C. Payne, R. Kondor, G. Csányi, Phys. Rev. Lett. 104, 136403 (2010).
 """
 
-from itertools import product
+from itertools import permutations, product
 
 import torch
 from jaxtyping import Complex, Float
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cambrian.math.wigner import clebsch_gordan, completed
 
-Halves = list[Complex[Tensor, "rows channels halves columns"]]  # of U_j for j = 0 ... two_j_max
+Halves = list[Complex[Tensor, "rows channels _ _"]]  # upper halves (j // 2 + 1, j + 1) of U_j, j = 0 ... two_j_max
 
 
 def bispectrum_orders(two_j_max: int) -> list[tuple[int, int, int]]:
@@ -68,6 +68,20 @@ def bispectrum_slopes(halves: Halves) -> Complex[Tensor, "rows components channe
                 columns = slice(start[target], start[target] + sizes[target])
                 slopes[:, c * len(orders) + k, channel, columns] += slope.flatten(1)
     return slopes
+
+
+def symmetrized(
+    coefficients: Float[Tensor, "rows components"], two_j_max: int, n_channels: int
+) -> Float[Tensor, "rows components"]:
+    """Coefficients of components that are one number, such as B^{κλμ} and B^{μλκ} of j1 = j, replaced by their mean."""
+    table = coefficients.unflatten(1, (n_channels, n_channels, n_channels, -1))
+    result = torch.empty_like(table)
+    for k, orders in enumerate(bispectrum_orders(two_j_max)):
+        same = [p for p in permutations(range(3)) if tuple(orders[i] for i in p) == orders]
+        # sorted, and relative to the lowest: what is equal already stays so to the last digit
+        equal = torch.stack([table[..., k].permute(0, *(i + 1 for i in p)) for p in same]).sort(dim=0).values
+        result[..., k] = equal[0] + (equal - equal[0]).mean(dim=0)
+    return result.flatten(1)
 
 
 def _channel_triples(halves: Halves) -> list[tuple[int, int, int]]:

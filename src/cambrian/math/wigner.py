@@ -49,7 +49,7 @@ def _racah(j1: int, k1: int, j2: int, k2: int, j: int, k: int) -> float:
 
 def wigner_halves(
     a: Complex[Tensor, "rows"], b: Complex[Tensor, "rows"], two_j_max: int
-) -> list[Complex[Tensor, "rows halves columns"]]:
+) -> list[Complex[Tensor, "rows _ _"]]:
     """Upper halves (rows, j // 2 + 1, j + 1) of u_j for j = 0 ... two_j_max."""
     halves = [torch.ones_like(a)[:, None, None]]
     for j in range(1, two_j_max + 1):

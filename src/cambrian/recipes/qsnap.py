@@ -21,7 +21,7 @@ from cambrian.regressors.quadratic import QuadraticRegressor
 def qsnap(
     *,
     cutoff: float = 5.2,
-    two_j_max: int = 6,
+    two_j_max: int = 8,
     radii: dict[str, float] | None = None,
     weights: dict[str, float] | None = None,
     repulsion: Potential | None = Frozen(ZBL()),
