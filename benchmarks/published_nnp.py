@@ -71,7 +71,7 @@ def fill(regressor: NeuralRegressor, folder: Path, z: int) -> None:
     """Put scales and weights of one element into a regressor."""
     rows = [line.split() for line in (folder / "scaling.data").read_text().splitlines() if not line.startswith("#")]
     low, high = torch.tensor([[float(r[2]), float(r[3])] for r in rows if len(r) >= 5], dtype=torch.float64).T
-    regressor.center, regressor.inverse_scale = low[None], 1 / (high - low)[None]
+    regressor.center, regressor.transform = low[None], torch.diag(1 / (high - low))[None]
     text = (folder / f"weights.{z:03d}.data").read_text().splitlines()
     values = torch.tensor([float(line.split()[0]) for line in text if not line.startswith("#")], dtype=torch.float64)
     with torch.no_grad():

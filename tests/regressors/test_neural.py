@@ -26,14 +26,24 @@ def test_equals_the_network_written_out():
             p.copy_(random(*p.shape, seed=3))
     expected = []
     for row, s in zip(features.numpy(), species.tolist(), strict=True):
-        members = features[species == s].numpy()
-        x = (row - members.mean(axis=0)) / members.std(axis=0, ddof=1)
+        x = (row - regressor.center[s].numpy()) @ regressor.transform[s].numpy()
         for k in range(3):
             weight = regressor.layers[k].weight[s].detach().numpy()
             x = x @ weight + regressor.layers[k].bias[s].detach().numpy()
             x = np.tanh(x) if k < 2 else x
         expected.append(0.7 * x[0])
     np.testing.assert_allclose(regressor(features, species).detach().numpy(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("whitening", [1e-9, 0.3])
+def test_inputs_are_uncorrelated(whitening):
+    features = random(500, 4) @ random(4, 4, seed=1) * torch.tensor([1e3, 1.0, 1e-3, 5.0]) + 7.0
+    regressor = NeuralRegressor(whitening=whitening)
+    regressor.setup(features, torch.zeros(500, dtype=torch.int64), 1)
+    inputs = ((features - regressor.center[0]) @ regressor.transform[0]).numpy()
+    correlations = np.linalg.eigvalsh(np.corrcoef(features.numpy().T))
+    expected = correlations / (correlations + whitening * correlations.max())
+    np.testing.assert_allclose(np.cov(inputs.T), np.diag(expected), rtol=1e-6, atol=5e-3)
 
 
 def test_columns_that_never_vary_do_not_matter():

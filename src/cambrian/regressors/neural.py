@@ -1,10 +1,13 @@
-"""A neural network per element: E_i = s · MLP_{s_i}((G_i - μ) / σ), the energy model of high-dimensional NNPs.
+"""A neural network per element: E_i = s · MLP_{s_i}(x_i), the energy model of high-dimensional NNPs.
 
-    x_0 = (G - μ) / σ        x_{n+1} = a(x_n W_n + b_n)        E = s (x_N W_N + b_N)
+    x = ((G - μ) / σ) V (Λ + ε λ_max)^(-1/2)        x_{n+1} = a(x_n W_n + b_n)        E = s (x_N W_N + b_N)
 
-μ and σ are the mean and standard deviation of each feature over the atoms of one element in the training set; features
-that do not vary there (σ = 0, padding among them) are left out, since nothing could be learned of them.
-J. Behler, M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
+μ and σ are the mean and standard deviation of each feature over the atoms of one element in the training set, V and Λ
+the eigenvectors and eigenvalues of their correlations. Symmetry functions are nearly linear combinations of one another
+(Λ spans fifteen decades), so without V gradient descent sees only the few directions of large variance; ε says down to
+which share of the largest variance directions are brought to unit size. Features that do not vary in the training set
+(padding among them) are left out, since nothing could be learned of them.
+J. Behler, M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007); Y. LeCun et al., Efficient BackProp (1998).
 """
 
 from typing import Literal
@@ -28,6 +31,7 @@ ACTIVATIONS = {
 class NeuralRegressor(Regressor):
     """One multilayer perceptron per element, all of one shape, with `hidden` nodes.
 
+    `whitening` is ε of the file's head: smaller resolves finer differences of environments, and trusts them more.
     `energy_scale` (eV) multiplies the output; `seed` decides the initial weights.
     """
 
@@ -36,6 +40,7 @@ class NeuralRegressor(Regressor):
         *,
         hidden: tuple[int, ...] = (30, 30),
         activation: Literal["tanh", "softplus", "silu", "sigmoid", "gelu"] = "tanh",
+        whitening: float = 1e-5,
         energy_scale: float = 1.0,
         seed: int = 0,
     ):
@@ -45,22 +50,20 @@ class NeuralRegressor(Regressor):
         if any(n < 1 for n in hidden):
             raise UserError(f"a hidden layer needs at least one node: hidden cannot be {list(hidden)}")
         self.hidden, self.activation = tuple(hidden), ACTIVATIONS[activation]
-        self.energy_scale, self.seed = energy_scale, seed
+        self.whitening, self.energy_scale, self.seed = whitening, energy_scale, seed
         self.layers = nn.ModuleList(SpeciesLinear() for _ in range(len(hidden) + 1))
-        for name in ("center", "inverse_scale"):
-            self.register_buffer(name, torch.zeros(0, 0, dtype=torch.float64))
+        self.register_buffer("center", torch.zeros(0, 0, dtype=torch.float64))  # (species, features)
+        self.register_buffer("transform", torch.zeros(0, 0, 0, dtype=torch.float64))  # (species, features, inputs)
 
     def setup(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"], n_species: int) -> None:
         """Scales from the features of each element, weights from the seed."""
         groups = [features[species == s] for s in range(n_species)]
         self.center = torch.stack([g.mean(dim=0) if len(g) else features.new_zeros(features.shape[1]) for g in groups])
-        self.inverse_scale = torch.stack([_inverse_deviation(g) for g in groups])
+        self.transform = torch.stack([_whitened(g, self.whitening) for g in groups])
         generator = torch.Generator().manual_seed(self.seed)
-        used = (self.inverse_scale > 0).sum(dim=1).clamp(min=1)  # features that arrive, element by element
         sizes = [features.shape[1], *self.hidden, 1]
         for k, layer in enumerate(self.layers):
-            fan_in = used if k == 0 else torch.full_like(used, sizes[k])
-            layer.start(sizes[k + 1], sizes[k], fan_in, generator, features)
+            layer.start(n_species, sizes[k], sizes[k + 1], generator, features)
 
     def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
         """Energy of each row in eV."""
@@ -71,7 +74,7 @@ class NeuralRegressor(Regressor):
         return torch.zeros_like(joined).index_copy(0, order, joined)
 
     def _network(self, features: Float[Tensor, "rows features"], s: int) -> Float[Tensor, "rows"]:
-        x = (features - self.center[s]) * self.inverse_scale[s]
+        x = (features - self.center[s]) @ self.transform[s]
         for layer in self.layers[:-1]:
             x = self.activation(layer(x, s))
         return self.energy_scale * self.layers[-1](x, s)[:, 0]
@@ -90,22 +93,26 @@ class SpeciesLinear(nn.Module):
         self.weight = nn.Parameter(torch.zeros(0, 0, 0, dtype=torch.float64))
         self.bias = nn.Parameter(torch.zeros(0, 0, dtype=torch.float64))
 
-    def start(self, n_out: int, n_in: int, fan_in: Tensor, generator: torch.Generator, like: Tensor) -> None:
-        """Weights of variance 1/fan_in of each species, biases zero."""
-        shape = (len(fan_in), n_in, n_out)
-        weight = torch.randn(shape, generator=generator, dtype=torch.float64) / fan_in[:, None, None].sqrt().cpu()
+    def start(self, n_species: int, n_in: int, n_out: int, generator: torch.Generator, like: Tensor) -> None:
+        """Weights of variance 1/n_in, biases zero."""
+        weight = torch.randn(n_species, n_in, n_out, generator=generator, dtype=torch.float64) / max(n_in, 1) ** 0.5
         self.weight = nn.Parameter(weight.to(like))
-        self.bias = nn.Parameter(like.new_zeros(len(fan_in), n_out))
+        self.bias = nn.Parameter(like.new_zeros(n_species, n_out))
 
     def forward(self, x: Float[Tensor, "rows in"], species: int) -> Float[Tensor, "rows out"]:
         """The layer of one species."""
         return x @ self.weight[species] + self.bias[species]
 
 
-def _inverse_deviation(features: Float[Tensor, "rows features"]) -> Float[Tensor, "features"]:
-    """1/σ of each column; 0 where it does not vary."""
+def _whitened(features: Float[Tensor, "rows features"], share: float) -> Float[Tensor, "features features"]:
+    """The map from centered features to inputs of unit variance, without columns that do not vary."""
     if len(features) < 2:
-        return features.new_zeros(features.shape[1])
+        return features.new_zeros(features.shape[1], features.shape[1])
     deviation = features.std(dim=0)
     smallest = 1e-12 * features.abs().amax(dim=0).clamp(min=1.0)
-    return torch.where(deviation > smallest, 1 / deviation, torch.zeros_like(deviation))
+    inverse = torch.where(deviation > smallest, 1 / deviation, torch.zeros_like(deviation))
+    standard = (features - features.mean(dim=0)) * inverse
+    variances, directions = torch.linalg.eigh(standard.mT @ standard / len(features))
+    variances = variances.clamp(min=0.0)
+    largest = variances.max().clamp(min=torch.finfo(features.dtype).tiny)
+    return inverse[:, None] * directions / (variances + share * largest).sqrt()
