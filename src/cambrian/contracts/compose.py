@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cambrian.contracts.descriptor import Descriptor, DescriptorKernel
-from cambrian.contracts.evaluate import Prediction, assemble, evaluate
+from cambrian.contracts.evaluate import Prediction, assemble, evaluate, stress_of
 from cambrian.contracts.lammps import LammpsForm
 from cambrian.contracts.linear import Linear, Rows, rows_by_differentiation
 from cambrian.contracts.potential import Potential, Terms, widest_scope
@@ -97,9 +97,8 @@ class DescriptorPotential(Potential):
                 pull = kernel.pull(near, torch.autograd.grad(sum_over_structures(energies, near).sum(), features)[0])
                 energies = energies.detach()
             forces, dE_dstrain = assemble(near, pull)
-            stress = dE_dstrain / near.volume[:, None, None]
             energy = sum_over_structures(energies, near)
-            return Prediction(energy, forces, 0.5 * (stress + stress.mT), atomic_energies=energies)
+            return Prediction(energy, forces, stress_of(dE_dstrain, near), atomic_energies=energies)
 
         return predict
 
@@ -180,8 +179,7 @@ class PreparedFeatures(Prepared):
         slopes = torch.autograd.grad(terms.energy.sum(), features, create_graph=True)[0]
         pull = torch.einsum("exk,ek->ex", self.jacobian, slopes[self.graph.center])
         forces, dE_dstrain = assemble(self.graph, pull)
-        stress = dE_dstrain / self.graph.volume[:, None, None]
-        return Prediction(**vars(terms), forces=forces, stress=0.5 * (stress + stress.mT))
+        return Prediction(**vars(terms), forces=forces, stress=stress_of(dE_dstrain, self.graph))
 
     def join(self, others: list["PreparedFeatures"]) -> "PreparedFeatures":
         """Concatenate graphs, features and Jacobians."""

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Protocol
 
 import torch
+from ase import Atoms
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -87,3 +88,8 @@ class Descriptor(Configurable, nn.Module, ABC):
     @abstractmethod
     def example(cls) -> "Descriptor":
         """A small instance, ready to use on the elements H, C and O; tests, docs and benchmarks build this one."""
+
+    @classmethod
+    def example_atoms(cls) -> list[Atoms]:
+        """Structures that suit the example, where not any of its elements will do (molecules of one size ...)."""
+        return []

@@ -91,8 +91,7 @@ class Slopes:
     def forces_and_stress(self, graph: Graph) -> tuple[Float[Tensor, "atoms 3"], Float[Tensor, "structures 3 3"]]:
         """Forces in eV/Å and stress in eV/Å³, NaN where there is no volume."""
         forces, dE_dstrain = assemble(graph, self.r_ij)
-        stress = (dE_dstrain + self.strain) / graph.volume[:, None, None]
-        return forces - self.positions, 0.5 * (stress + stress.mT)
+        return forces - self.positions, stress_of(dE_dstrain + self.strain, graph)
 
 
 @dataclass(frozen=True)
@@ -127,6 +126,13 @@ class Leaves:
             energy.sum(), variables, create_graph=training, retain_graph=training or retain, allow_unused=True
         )
         return Slopes(*(torch.zeros_like(v) if s is None else s for s, v in zip(found, variables, strict=True)))
+
+
+def stress_of(dE_dstrain: Float[Tensor, "structures 3 3 ..."], graph: Graph) -> Float[Tensor, "structures 3 3 ..."]:
+    """Symmetric stress in eV/Å³, NaN without a volume; the NaN does not reach derivatives of the other structures."""
+    volume = graph.volume.reshape(-1, *[1] * (dE_dstrain.dim() - 1))
+    stress = dE_dstrain / torch.where(volume.isnan(), 1.0, volume)
+    return torch.where(volume.isnan(), torch.nan, 0.5 * (stress + stress.transpose(1, 2)))
 
 
 def assemble(graph: Graph, pull: Float[Tensor, "edges 3"]) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cambrian.contracts.evaluate import Leaves
+from cambrian.contracts.evaluate import Leaves, stress_of
 from cambrian.graph import Graph
 
 
@@ -49,9 +49,11 @@ class Linear(ABC):
 
 
 def rows_by_differentiation(
-    energies: Callable[[Graph], Float[Tensor, "structures coefficients"]], graph: Graph
+    energies: Callable[[Graph], Float[Tensor, "structures coefficients"]], graph: Graph, *, derivatives: bool = True
 ) -> Rows:
     """Rows of energies that need not be local: one reverse sweep per coefficient, in edges, positions and strain."""
+    if not derivatives:
+        return Rows(energies(graph).detach())
     with torch.enable_grad():
         leaves = Leaves.of(graph)
         columns = energies(leaves.graph)
@@ -67,5 +69,4 @@ def force_and_stress_rows(graph: Graph, push: Float[Tensor, "edges 3 columns"]) 
     counts = torch.bincount(graph.structure[graph.center], minlength=graph.n_structures).tolist()
     parts = zip(graph.r_ij.split(counts), push.split(counts), strict=True)
     dX_dstrain = torch.stack([torch.einsum("ex,eyk->xyk", r, p) for r, p in parts])
-    stress = dX_dstrain / graph.volume[:, None, None, None]
-    return forces, 0.5 * (stress + stress.transpose(1, 2))
+    return forces, stress_of(dX_dstrain, graph)
