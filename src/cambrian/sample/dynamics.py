@@ -63,16 +63,18 @@ class Dynamics(Configurable):
         *,
         seed: int = 0,
         trajectory: str | Path | None = None,
+        keep_frames: bool = True,
         progress: Progress = lambda stage, fraction, words: None,
     ) -> Run:
         """Run from a copy of `atoms`, which has a calculator; velocities are drawn where it has none.
 
         trajectory: extended XYZ file for the frames; an interrupted run of the same start, settings, seed and
             calculator resumes, and one that ended is extended when `n_steps` grew.
+        keep_frames: hold the frames in memory where there is no file.
         progress: called with a stage, the fraction done (0 to 1) and figures in words.
         Raises UserError where the first forces cannot be computed, and where the file holds another trajectory.
         """
-        running = _Running(self, atoms, seed, trajectory, progress)
+        running = _Running(self, atoms, seed, trajectory, keep_frames, progress)
         try:
             while running.step < self.n_steps and not running.stopped:
                 running.advance()
@@ -84,8 +86,9 @@ class Dynamics(Configurable):
 class _Running:
     """The state of one run. `snapshot` is replaced at the end of each step: a step is done whole or not at all."""
 
-    def __init__(self, dynamics: Dynamics, atoms: Atoms, seed: int, trajectory, progress: Progress):
+    def __init__(self, dynamics: Dynamics, atoms: Atoms, seed: int, trajectory, keep_frames: bool, progress: Progress):
         self.dynamics, self.ensemble, self.progress = dynamics, dynamics.ensemble, progress
+        self.keep_frames = keep_frames
         self.atoms = atoms.copy()
         self.atoms.calc = atoms.calc
         self.rng = np.random.default_rng(seed)
@@ -175,9 +178,9 @@ class _Running:
         temperature = 2 * kinetic / (self.n_free * BOLTZMANN)
         volume = self.atoms.get_volume() if self.atoms.cell.rank == 3 else np.nan
         row = (self.step * self.dynamics.timestep_fs, self._potential_energy(), kinetic, temperature, volume)
-        if self.record is None:
+        if self.record is None and self.keep_frames:
             self.frames.append(_frozen(self.atoms, row))
-        else:
+        elif self.record is not None:
             facts = {"step": self.step, "time_fs": row[0], "kinetic_energy": kinetic, "temperature_K": temperature}
             facts |= {"stopped": self.stopped} if self.stopped else {}
             self.n_bytes = self.record.write(self.atoms, **facts)

@@ -1,0 +1,98 @@
+"""g(r) of systems that have one by definition: the ideal gas, crystals, and a potential against itself."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from matplotlib.figure import Figure
+
+from cambrian.calculator import Calculator
+from cambrian.classical.lennard_jones import LennardJones
+from cambrian.data import Dataset, Structure
+from cambrian.errors import UserError
+from cambrian.sample.dynamics import Dynamics
+from cambrian.sample.ensembles import NVT
+from cambrian.validate.rdf import RDF, distributions
+
+
+def gas(n=60, n_frames=300, numbers=None, seed=0):
+    rng = np.random.default_rng(seed)
+    cell = np.array([[9.0, 0, 0], [2.0, 8.0, 0], [-1.0, 1.5, 10.0]])
+    for _ in range(n_frames):
+        yield Atoms(
+            numbers if numbers is not None else [18] * n, scaled_positions=rng.random((n, 3)), cell=cell, pbc=True
+        )
+
+
+def test_ideal_gas_is_one_within_its_error_also_beyond_half_the_cell():
+    (d,) = distributions(gas(), r_max=7.0, n_bins=14).values()
+    z = (d.g - 1) / d.error
+    assert np.abs(z).max() < 4
+    assert np.mean(z**2) == pytest.approx(1, abs=0.9)
+    assert d.error[-1] < 0.01
+
+
+def test_partial_functions_of_a_mixture_of_ideal_gases():
+    found = distributions(gas(numbers=[8] * 20 + [1] * 40), r_max=5.0, n_bins=5)
+    assert set(found) == {"H-H", "H-O", "O-O"}
+    for d in found.values():
+        assert (np.abs(d.g - 1) < 4.5 * d.error).all()
+    assert found["H-O"].coordination(5.0) == pytest.approx(20 * 4 / 3 * np.pi * 125 / 720, rel=0.02)
+
+
+@pytest.mark.parametrize("repeat", [1, 2])
+def test_shells_of_fcc(repeat):
+    a = 4.0
+    (d,) = distributions([bulk("Al", a=a, cubic=True) * repeat], r_max=6.5, n_bins=650).values()
+    shells = {a / np.sqrt(2): 12, a: 6, a * np.sqrt(1.5): 24, a * np.sqrt(2): 12, a * np.sqrt(2.5): 24}
+    filled = d.r[d.g > 0]
+    np.testing.assert_allclose(sorted(shells), filled[: len(shells)], atol=0.006)
+    total = 0
+    for radius, count in sorted(shells.items()):
+        total += count
+        assert d.coordination(radius + 0.1) == total
+    density = 4 / a**3 * (1 - 1 / (4 * repeat**3))
+    assert 4 * np.pi * density * (d.g * d.r**2)[d.r < 3.5].sum() * 0.01 == pytest.approx(12, rel=1e-3)
+
+
+def test_coordination_in_rock_salt_and_in_a_cell_of_one_atom():
+    salt = distributions([bulk("NaCl", "rocksalt", a=5.6)], r_max=4.5, n_bins=90)
+    assert set(salt) == {"Na-Na", "Na-Cl", "Cl-Cl"}
+    assert salt["Na-Cl"].coordination(3.0) == 6
+    assert salt["Na-Na"].coordination(4.2) == 12
+    (single,) = distributions([bulk("Al", a=4.0)], r_max=3.0, n_bins=30).values()
+    assert single.coordination(3.0) == 12
+
+
+def argon(n_steps, seed):
+    atoms = bulk("Ar", cubic=True, a=5.4).repeat((2, 1, 1))
+    atoms.calc = Calculator(LennardJones(epsilon={"Ar": 0.0104}, sigma={"Ar": 3.4}, cutoff=6.0))
+    run = Dynamics(NVT(60, relaxation_fs=200), n_steps=n_steps, timestep_fs=8.0, every=5).run(atoms, seed=seed)
+    return Dataset(Structure(f) for f in run.frames[20:])
+
+
+def test_a_potential_agrees_with_itself_and_not_with_another():
+    reference = argon(600, seed=1)
+    check = RDF(temperature_K=60, n_steps=400, timestep_fs=8.0, every=5, equilibration_fs=800, n_bins=40, score=0.02)
+    same = check.run(LennardJones(epsilon={"Ar": 0.0104}, sigma={"Ar": 3.4}, cutoff=6.0), reference)
+    assert same.verdict == "passed"
+    assert same.figures["score"] < 3 * same.figures["noise"]
+    assert same.figures["pairs"]["Ar-Ar"]["first_peak"] == pytest.approx(3.75, abs=0.3)
+    softer = check.run(LennardJones(epsilon={"Ar": 0.003}, sigma={"Ar": 3.0}, cutoff=6.0), reference)
+    assert softer.verdict == "failed"
+    assert softer.figures["score"] > 3 * same.figures["score"]
+    for draw in softer.plots.values():
+        draw(Figure().add_subplot())
+
+
+def test_refusals():
+    potential = LennardJones(epsilon={"Ar": 0.0104}, sigma={"Ar": 3.4})
+    with pytest.raises(UserError, match="reference trajectory"):
+        RDF.example().run(potential)
+    frames = [bulk("Ar"), bulk("Ar").repeat(2)]
+    with pytest.raises(UserError, match="one composition.*frame 1"):
+        distributions(frames)
+    with pytest.raises(UserError, match="periodic in three"):
+        distributions([Atoms("Ar2", [[0, 0, 0], [0, 0, 3]])])
+    with pytest.raises(UserError, match="raise r_max"):
+        RDF(r_max=1.0, n_steps=1, equilibration_fs=0).run(potential, Dataset([Structure(bulk("Ar"))]))
