@@ -95,7 +95,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("cambrian", "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            # clones: the file's own memory is not aligned, and sums over it would differ in the last bit
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, ValueError, struct.error) as error:
         raise UserError(
             f"{path} is not a whole model file ({error}); it may be truncated: copy or fit it again"

@@ -123,7 +123,7 @@ class DescriptorRows(Linear):
     @property
     def coefficients(self) -> Float[Tensor, "coefficients"]:
         """The regressor's coefficients."""
-        return self.regressor.coefficients.detach()
+        return self.regressor.coefficients.detach().clone()
 
     @coefficients.setter
     def coefficients(self, values: Float[Tensor, "coefficients"]) -> None:

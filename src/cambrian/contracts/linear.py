@@ -33,7 +33,7 @@ class Linear(ABC):
     @property
     @abstractmethod
     def coefficients(self) -> Float[Tensor, "coefficients"]:
-        """The coefficients as they are now; assign to set them."""
+        """A copy of the coefficients as they are now; assign to set them."""
 
     @coefficients.setter
     @abstractmethod
