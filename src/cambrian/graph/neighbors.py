@@ -46,7 +46,7 @@ class NeighborList:
         squared = np.einsum("ij,ij->i", r_ij, r_ij)
         if squared.min(initial=np.inf) < CLOSEST**2:
             raise _coincident(atoms, center, neighbor, squared.argmin())
-        if self.skin > 0:
+        if self._searched > self.cutoff:
             kept = np.flatnonzero(squared < self.cutoff**2)
             center, neighbor = center.take(kept), neighbor.take(kept)
             shift, r_ij = shift.take(kept, axis=0), r_ij.take(kept, axis=0)
@@ -81,7 +81,8 @@ class NeighborList:
         _refuse_bad_cell(atoms)
         # a direction that is not periodic may lack a cell vector; vesin wants an invertible cell where any is periodic
         box = atoms.cell.complete().array if atoms.pbc.any() else np.zeros((3, 3))
-        finder = VesinList(cutoff=_search_radius(atoms, self.cutoff + self.skin), full_list=True)
+        self._searched = _search_radius(atoms, self.cutoff + self.skin)
+        finder = VesinList(cutoff=self._searched, full_list=True)
         pairs, shift = finder.compute(atoms.get_positions(), box, atoms.pbc, quantities="PS", copy=False)
         center, neighbor, shift = _ordered(pairs, shift)
         crossing = np.flatnonzero(shift.any(axis=1))
@@ -109,13 +110,13 @@ def _ordered(pairs: NDArray, shift: NDArray) -> tuple[NDArray, NDArray, NDArray]
 
 
 def _search_radius(atoms: Atoms, cutoff: float) -> float:
-    """What vesin can search: never zero, and in open space no further than there are atoms, so that inf means all."""
+    """What vesin searches well: not near zero, and in open space no further than there are atoms, so inf means all."""
     if not atoms.pbc.any():
         extent = float(np.linalg.norm(np.ptp(atoms.positions, axis=0))) if len(atoms) else 0.0
         cutoff = min(cutoff, extent + 1.0)
     elif np.isinf(cutoff):
         raise UserError("this potential reads whole molecules (its cutoff is infinite), not periodic structures")
-    return max(cutoff, CLOSEST)
+    return max(cutoff, PROBE)
 
 
 def refuse_bad_geometry(atoms: Atoms) -> None:
