@@ -65,7 +65,10 @@ class Radial(FunctionSet):
 class Angular(FunctionSet, ABC):
     """Angular functions on a grid, for every pair of elements, every ζ in `zetas` and every λ in `signs`."""
 
-    kind: str
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """Which of the angular forms it is: narrow or wide."""
 
     def __init__(
         self,
