@@ -46,7 +46,7 @@ class NeighborList:
         squared = np.einsum("ij,ij->i", r_ij, r_ij)
         if squared.min(initial=np.inf) < CLOSEST**2:
             raise _coincident(atoms, center, neighbor, squared.argmin())
-        if self._searched > self.cutoff:
+        if self.skin > 0 or self._searched > self.cutoff:
             kept = np.flatnonzero(squared < self.cutoff**2)
             center, neighbor = center.take(kept), neighbor.take(kept)
             shift, r_ij = shift.take(kept, axis=0), r_ij.take(kept, axis=0)
