@@ -9,6 +9,7 @@ import torch
 
 from cambrian.contracts.lammps import LammpsConstants
 from cambrian.contracts.potential import Potential, Terms
+from cambrian.data.composition import stated_atomic_energies
 from cambrian.data.dataset import Dataset
 from cambrian.elements import number, symbol, symbols
 from cambrian.errors import UserError
@@ -31,7 +32,8 @@ class IsolatedAtoms(Potential):
         Raises UserError when the data hold no energy and the constructor does not give all.
         """
         super().setup(train)
-        known = isolated_atom_energies(train) | self.known
+        stated = {z: energies[-1] for z, energies in stated_atomic_energies(train).items()}
+        known = stated | self.known
         unknown = [z for z in train.numbers if z not in known]
         if unknown:
             known |= _least_squares(train, unknown, known)
@@ -50,17 +52,6 @@ class IsolatedAtoms(Potential):
     def example(cls) -> "IsolatedAtoms":
         """Hydrogen, carbon and oxygen."""
         return cls({"H": -13.6, "C": -1028.0, "O": -2040.0})
-
-
-def isolated_atom_energies(data: Dataset) -> dict[int, float]:
-    """Energies by atomic number of the structures that are one atom, not periodic or in a box wider than 8 Å."""
-    singles = (s for s in data if len(s) == 1 and s.has_energy and s.total_charge == 0)
-    return {int(s.atoms.numbers[0]): s.energy for s in singles if _is_alone(s.atoms)}
-
-
-def _is_alone(atoms) -> bool:
-    lengths = atoms.cell.lengths()[atoms.pbc]
-    return lengths.min(initial=np.inf) > 8.0
 
 
 def _least_squares(data: Dataset, unknown: list[int], known: dict[int, float]) -> dict[int, float]:
