@@ -8,6 +8,7 @@ stands beside it as `energy_std` (eV) and `forces_std` (atoms,) eV/Å.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -35,13 +36,12 @@ class Calculator(ase_calculator.Calculator):
     """
 
     implemented_properties = ["energy", "free_energy", "forces", "stress", "energies", "charges", "dipole"]
-    name = "cambrian"
 
     def __init__(self, potential: Potential | str | Path, *, skin: float = 0.5):
         super().__init__()
         self.potential = potential if isinstance(potential, Potential) else load(potential)
         members = self.potential.members if isinstance(self.potential, Committee) else [self.potential]
-        self._predictors = [predictor(member) for member in members]
+        self._predictors = [predictor(member) for member in members if isinstance(member, Potential)]
         self._neighbors = NeighborList(self.potential.cutoff, skin=skin)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
@@ -60,14 +60,15 @@ class Calculator(ase_calculator.Calculator):
         """Compute everything the potential offers; ASE calls this when something changed."""
         super().calculate(atoms, properties or ["energy"], system_changes)
         self.results = {}
-        total_charge, spin = charge_and_spin(self.atoms.info)
-        graph = self._neighbors.graph(self.atoms, total_charge=total_charge, spin=spin)
+        structure: Any = self.atoms  # ASE keeps a copy of what was given
+        total_charge, spin = charge_and_spin(structure.info)
+        graph = self._neighbors.graph(structure, total_charge=total_charge, spin=spin)
         device = self.potential.elements.device
         graph = graph if device.type == "cpu" else graph.to(device)
         predictions = [predict(graph) for predict in self._predictors]
         members = [_results(p) for p in predictions]
         results = members[0] if len(members) == 1 else _mean(members)
-        if not self.atoms.pbc.all():
+        if not structure.pbc.all():
             results.pop("stress", None)
         if isinstance(self.potential, Committee) and self.potential.differentiable:
             spread = Spread.of(predictions)
@@ -77,6 +78,9 @@ class Calculator(ase_calculator.Calculator):
     def todict(self) -> dict[str, str]:
         """The fingerprint of the potential: what ASE writes beside results, and what tells two runs apart."""
         return {"potential": fingerprint(self.potential)}
+
+    def _get_name(self) -> str:
+        return "cambrian"
 
     def export_properties(self) -> Properties:
         """The results that ASE has a name for."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator, get_calculator_class
-from ase.calculators.calculator import names as known_names
+from ase.calculators.names import names as known_names
 
 from cambrian.contracts.catalogue import nearest
 from cambrian.contracts.labeller import Labeller
@@ -69,7 +69,7 @@ class ASELabeller(Labeller):
         calculator = self.calculator(total_charge=total_charge, spin=0.0 if stated else spin)
         with _folder(self.settings.get("directory")) as folder:
             if hasattr(calculator, "directory"):
-                calculator.directory = folder
+                setattr(calculator, "directory", folder)  # noqa: B010 - not every calculator has one
             return labelled_by(calculator, atoms, level=self.level, total_charge=total_charge, spin=spin)
 
     def _class(self) -> type:

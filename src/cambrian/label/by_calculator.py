@@ -32,7 +32,7 @@ def labelled_by(
     try:
         energy = atoms.get_potential_energy()
         forces = atoms.get_forces(apply_constraint=False)
-        stress = _stress(atoms)
+        stress = _stress(atoms, calculator)
     except Exception as error:  # reference programs fail in as many ways as there are programs
         raise UserError(f"the {level} calculation failed ({type(error).__name__}): {error}") from error
     results = calculator.results
@@ -51,8 +51,8 @@ def labelled_by(
     return structure
 
 
-def _stress(atoms: Atoms) -> NDArray | None:
-    if not atoms.pbc.all() or "stress" not in atoms.calc.implemented_properties:
+def _stress(atoms: Atoms, calculator: BaseCalculator) -> NDArray | None:
+    if not atoms.pbc.all() or "stress" not in calculator.implemented_properties:
         return None
     try:
         return atoms.get_stress(voigt=False, apply_constraint=False)

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from multiprocessing import active_children, connection, get_context, parent_process
 from threading import Thread
+from typing import Any
 
 from cambrian.errors import UserError
 
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 DIED = "the worker process died: out of memory, or a crash inside the reference program"
-Finish = Callable[[int, object], None]
+Finish = Callable[[int, Any], None]
 
 
 def run_here(work: Callable, tasks: Sequence, finish: Finish) -> None:
@@ -45,7 +46,7 @@ def run_with(executor: Executor, work: Callable, tasks: Sequence, finish: Finish
 
 
 def run_in_processes(
-    work: Callable, tasks: Sequence, finish: Finish, *, n_workers: int, lost: Callable[[str], object]
+    work: Callable, tasks: Sequence, finish: Finish, *, n_workers: int, lost: Callable[[str], Any]
 ) -> None:
     """The same in `n_workers` processes of one thread each; a task that kills its worker finishes with `lost(reason)`.
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -98,7 +99,6 @@ class _Running:
         self.n_free = max(3 * len(atoms) - 3, 3)  # degrees of freedom; a single atom keeps its three
         self.record = None if trajectory is None else Record(trajectory, _key(dynamics, atoms, seed))
         earlier = None if self.record is None else self.record.resume()
-        self.integrator = None
         if earlier is not None:
             self._restore(*earlier)
         elif not self.atoms.has("momenta") or not self.atoms.get_momenta().any():
@@ -106,7 +106,7 @@ class _Running:
         self.masses = self.atoms.get_masses()[:, None]
         self.limit = max(FLYING, FLYING_KT * BOLTZMANN * self.ensemble.temperature_K)
         self.atoms.get_forces()  # a start that cannot be computed is an error, not the end of a run
-        self.integrator = self.ensemble.integrator(self.atoms, dynamics.timestep_fs, self.rng)
+        self.integrator: Any = self.ensemble.integrator(self.atoms, dynamics.timestep_fs, self.rng)
         self.saved_at = time.monotonic()
         if self.record is not None:
             self.record.open(self.n_bytes)
@@ -252,7 +252,8 @@ def _frozen(atoms: Atoms, row: tuple) -> Atoms:
 def _key(dynamics: Dynamics, atoms: Atoms, seed: int) -> str:
     """What makes two runs the same but for their length: settings, seed, calculator and start."""
     settings = {name: value for name, value in dynamics.arguments.items() if name != "n_steps"}
-    calculator = [getattr(atoms.calc, "name", ""), atoms.calc.todict() if hasattr(atoms.calc, "todict") else ""]
+    calc: Any = atoms.calc
+    calculator = [getattr(calc, "name", ""), calc.todict() if hasattr(calc, "todict") else ""]
     words = json.dumps([describe(settings), seed, calculator], default=str, sort_keys=True)
     digest = hashlib.sha256(words.encode())
     for values in (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, atoms.get_momenta()):

@@ -78,7 +78,8 @@ class Record:
         os.fsync(self._file.fileno())
         facts = {"key": self.key, "step": state.step, "n_bytes": state.n_bytes, "facts": state.facts}
         with whole(self.checkpoint) as temporary, temporary.open("wb") as file:
-            np.savez(file, facts=np.array(json.dumps(facts)), rows=rows[: state.n_rows], **state.arrays)
+            named: Any = {"facts": np.array(json.dumps(facts)), "rows": rows[: state.n_rows], **state.arrays}
+            np.savez(file, **named)
 
     def close(self, n_bytes: int) -> None:
         """Cut what is not a whole frame and close the file."""

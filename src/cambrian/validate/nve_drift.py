@@ -74,7 +74,7 @@ class NVEDrift(Check):
     def _start(self, reference: Dataset | None) -> Atoms:
         if reference is None or len(reference) <= self.frame:
             raise UserError(f"dynamics starts from structure {self.frame} of a file: give one after the potential")
-        s = reference[self.frame]
+        s = reference.structures[self.frame]
         atoms = s.atoms.copy()
         atoms.arrays.pop("momenta", None)
         n_cells = int(np.prod(self.repeat))

@@ -110,8 +110,9 @@ class RDF(Check):
         if reference is None or len(reference) == 0:
             raise UserError("g(r) is compared with a reference trajectory: give a file after the potential")
         expected = distributions((s.atoms for s in reference), r_max=self.r_max, n_bins=self.n_bins)
-        start = reference[0].atoms.copy()
-        start.info |= {"total_charge": reference[0].total_charge, "spin": reference[0].spin}
+        first = reference.structures[0]
+        start = first.atoms.copy()
+        start.info |= {"total_charge": first.total_charge, "spin": first.spin}
         start.calc = Calculator(potential)
         skipped = round(self.equilibration_fs / self.timestep_fs)
         dynamics = Dynamics(
