@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
@@ -30,3 +31,19 @@ def write_argon(path: Path, n_frames: int = 24, **how) -> Path:
     """The same in a file."""
     write(path, argon(n_frames, **how), format="extxyz")
     return path
+
+
+def copper(n_frames: int = 24, *, factors: dict[str, float], strain: float = 0.005) -> list[Atoms]:
+    """Slightly rattled and strained copper by effective medium theory, each label times a factor."""
+    rng = np.random.default_rng(1)
+    frames = []
+    for _ in range(n_frames):
+        atoms = bulk("Cu", cubic=True)
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + rng.normal(0, strain, (3, 3))), scale_atoms=True)
+        atoms.positions += rng.normal(0, 0.03, atoms.positions.shape)
+        atoms.calc = EMT()
+        labels = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces(), "stress": atoms.get_stress()}
+        labels = {name: factors.get(name, 1.0) * value for name, value in labels.items()}
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+        frames.append(atoms)
+    return frames

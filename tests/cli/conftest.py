@@ -1,15 +1,15 @@
 """Tiny data, a small recipe of its own, and a runner of the command line."""
 
+import signal
 from pathlib import Path
 
 import pytest
 from small_data import write_argon
+from small_recipe import RECIPE, write_descent
 from typer.testing import CliRunner
 
 from cambrian.cli import app
-
-OWN = Path(__file__).parent / "own_model.py"
-RECIPE, CLASS = f"{OWN}:powers", f"{OWN}:InversePowers"
+from cambrian.cli.console import Bars
 
 
 class Runner:
@@ -32,6 +32,29 @@ def run() -> Runner:
     return Runner()
 
 
+@pytest.fixture
+def interrupt(run, monkeypatch):
+    """Runs a command into a SIGINT in the middle of a stage, and returns what it said."""
+
+    def interrupted(stage: str, fraction: float, *arguments: object) -> str:
+        move = Bars.__call__
+
+        def stop(self, name, done, words=""):
+            move(self, name, done, words)
+            if name == stage and done >= fraction:
+                signal.raise_signal(signal.SIGINT)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Bars, "__call__", stop)
+            before = signal.signal(signal.SIGINT, signal.default_int_handler)  # workers of xdist ignore it
+            try:
+                return run(*arguments, code=130).stderr
+            finally:
+                signal.signal(signal.SIGINT, before)
+
+    return interrupted
+
+
 @pytest.fixture(scope="session")
 def argon(tmp_path_factory) -> Path:
     return write_argon(tmp_path_factory.mktemp("data") / "argon.xyz")
@@ -48,9 +71,4 @@ def fitted(tmp_path_factory, run, argon) -> Path:
 @pytest.fixture
 def descent(tmp_path) -> Path:
     """A recipe file with gradient descent."""
-    path = tmp_path / "descent.yaml"
-    path.write_text(
-        f"potential:\n  - DescriptorPotential:\n      descriptor: {{{CLASS}: {{powers: [4, 6, 12]}}}}\n"
-        "      regressor: LinearRegressor\nsolver: {GradientDescent: {epochs: 6, batch_size: 4}}\n"
-    )
-    return path
+    return write_descent(tmp_path / "descent.yaml")

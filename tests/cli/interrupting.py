@@ -7,6 +7,7 @@ import sys
 import cambrian.cli.console as console
 from cambrian.cli import main
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent that ignores it passes that on
 stage, fraction = sys.argv[1], float(sys.argv[2])
 move = console.Bars.__call__
 

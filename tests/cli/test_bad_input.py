@@ -11,9 +11,10 @@ from ase.io import read, write
 from safetensors import safe_open
 from safetensors.torch import save_file
 from small_data import argon as argon_frames
+from small_data import copper
+from small_recipe import CLASS, RECIPE
 
-HERE = Path(__file__).parent
-RECIPE, CLASS = f"{HERE / 'own_model.py'}:powers", f"{HERE / 'own_model.py'}:InversePowers"
+KCAL = 23.060547830619  # kcal/mol in an eV
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_no_energies_at_all(run, tmp_path, out):
     write(tmp_path / "bare.xyz", frames, format="extxyz")
     said = run.refuses("fit", RECIPE, tmp_path / "bare.xyz", "-o", out)
     assert "bare.xyz: no structure has an energy" in said
-    assert "energy_key" in said or "--energy-key" in said
+    assert "--energy-key" in said
 
 
 def test_nan_label(run, tmp_path, out):
@@ -85,14 +86,55 @@ def test_flat_cell(run, tmp_path, out):
     assert "cell" in said
 
 
+@pytest.mark.parametrize(
+    ("factors", "strain", "words"),
+    [
+        ({"energy": KCAL, "forces": KCAL, "stress": KCAL}, 0.005, "energies and forces are too large to be in eV"),
+        ({"forces": KCAL}, 0.0, "the forces are in kcal/mol/Å while the energies are in eV"),
+        ({"stress": -1.0}, 0.005, "the stress has the wrong sign"),
+        ({"forces": -1.0}, 0.0, "the forces have the wrong sign"),
+    ],
+)
+def test_units_and_signs(run, tmp_path, out, factors, strain, words):
+    path = tmp_path / "copper.xyz"
+    write(path, copper(factors=factors, strain=strain), format="extxyz")
+    said = run.refuses("fit", RECIPE, path, "-o", out)
+    assert "copper.xyz: " in said
+    assert words in said
+    assert "--units '" in said or "turn the sign" in said
+    assert "--trust-data" in said
+    assert words in run("inspect", path).stdout
+
+
+def test_the_mend_for_units_works(run, tmp_path):
+    factors = {"energy": KCAL, "forces": KCAL, "stress": KCAL}
+    write(tmp_path / "copper.xyz", copper(factors=factors), format="extxyz")
+    run("fit", RECIPE, tmp_path / "copper.xyz", "-o", tmp_path / "fit", "--units", "kcal/mol, Å")
+    write(tmp_path / "plain.xyz", copper(factors={}), format="extxyz")
+    run("fit", RECIPE, tmp_path / "plain.xyz", "-o", tmp_path / "plain")
+    converted, plain = (json.loads((tmp_path / f / "metrics.json").read_text())["train"] for f in ("fit", "plain"))
+    for name in ("energy_mae", "force_mae", "stress_mae"):
+        assert converted[name] == pytest.approx(plain[name], rel=1e-6)
+
+
+def test_data_may_be_trusted(run, tmp_path):
+    write(tmp_path / "copper.xyz", copper(factors={"stress": -1.0}), format="extxyz")
+    result = run("fit", RECIPE, tmp_path / "copper.xyz", "-o", tmp_path / "fit", "--trust-data")
+    assert "the stress has the wrong sign" in " ".join(result.stderr.split())
+    assert "the stress has the wrong sign" in (tmp_path / "fit" / "report.html").read_text()
+
+
 def test_unknown_element_in_prediction(run, tmp_path, fitted):
     def change(atoms):
         atoms.numbers[0] = 36
 
     path = saved(tmp_path, change)
-    said = run.refuses("validate", "errors", fitted / "potential.safetensors", path, "--own", CLASS)
-    assert "bad.xyz, frame 5" in said
-    assert "Kr" in said
+    model = fitted / "potential.safetensors"
+    for command in (["validate", "errors", model, path], ["predict", model, path, "-o", tmp_path / "out.xyz"]):
+        said = run.refuses(*command, "--own", CLASS)
+        assert "bad.xyz, frame 5" in said
+        assert "Kr" in said
+    assert not (tmp_path / "out.xyz").exists()
 
 
 def test_test_set_with_an_element_of_its_own(run, tmp_path, argon, out):

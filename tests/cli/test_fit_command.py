@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from small_recipe import CLASS, RECIPE, write_descent
 
 import cambrian
 
 HERE = Path(__file__).parent
-RECIPE = f"{HERE / 'own_model.py'}:powers"
 FIGURES = {
     "energy_mae", "energy_rmse", "force_mae", "force_rmse", "force_max", "stress_mae", "stress_rmse", "n_structures",
     "groups",
@@ -45,8 +45,7 @@ def test_metrics_have_their_public_names(fitted, run, argon, tmp_path):
 
 def test_the_errors_are_those_of_the_saved_potential(fitted, argon, run, tmp_path):
     file = tmp_path / "errors.json"
-    own = f"{HERE / 'own_model.py'}:InversePowers"
-    run("validate", "errors", fitted / "potential.safetensors", argon, "--json", file, "--own", own)
+    run("validate", "errors", fitted / "potential.safetensors", argon, "--json", file, "--own", CLASS)
     written = json.loads(file.read_text())
     assert set(written) == FIGURES
     metrics = json.loads((fitted / "metrics.json").read_text())
@@ -84,25 +83,40 @@ def test_history_of_gradient_descent(run, argon, descent, tmp_path):
     assert not (tmp_path / "fit" / "checkpoint.safetensors").exists()
 
 
+@pytest.fixture(scope="module")
+def whole(run, argon, tmp_path_factory) -> Path:
+    """The fit of `descent` without an interruption."""
+    folder = tmp_path_factory.mktemp("whole")
+    run("fit", write_descent(folder / "descent.yaml"), argon, "--test-fraction", "0.25", "-o", folder / "fit")
+    return folder / "fit"
+
+
 @pytest.mark.parametrize(("stage", "fraction"), [("features", 0.5), ("training", 0.4), ("errors", 0.1)])
-def test_interrupted_and_resumed_is_the_same_to_the_bit(stage, fraction, run, argon, descent, tmp_path):
-    arguments = ["fit", descent, argon, "--test-fraction", "0.25", "-o"]
-    script = [sys.executable, HERE / "interrupting.py", stage, str(fraction), *arguments, tmp_path / "stopped"]
+def test_interrupted_and_resumed_is_the_same_to_the_bit(
+    stage, fraction, run, interrupt, argon, descent, whole, tmp_path
+):
+    arguments = ["fit", descent, argon, "--test-fraction", "0.25", "-o", tmp_path / "fit"]
+    assert "the same command takes the fit up again" in interrupt(stage, fraction, *arguments)
+    assert not (tmp_path / "fit" / "potential.safetensors").exists()
+    assert (tmp_path / "fit" / "checkpoint.safetensors").exists() == (stage != "features")
+    run(*arguments)
+    assert same_tensors(tmp_path / "fit", whole)
+
+
+def test_a_process_stopped_by_a_signal_resumes_too(run, argon, descent, whole, tmp_path):
+    arguments = ["fit", descent, argon, "--test-fraction", "0.25", "-o", tmp_path / "fit"]
+    script = [sys.executable, HERE / "interrupting.py", "training", "0.6", *arguments]
     stopped = subprocess.run([str(word) for word in script], capture_output=True, text=True)
     assert stopped.returncode == 130, stopped.stderr
     assert "the same command takes the fit up again" in stopped.stderr
     assert "Traceback" not in stopped.stderr
-    assert not (tmp_path / "stopped" / "potential.safetensors").exists()
-    assert (tmp_path / "stopped" / "checkpoint.safetensors").exists() == (stage != "features")
-    run(*arguments, tmp_path / "stopped")
-    run(*arguments, tmp_path / "whole")
-    assert same_tensors(tmp_path / "stopped", tmp_path / "whole")
+    run(*arguments)
+    assert same_tensors(tmp_path / "fit", whole)
 
 
-def test_least_squares_interrupted_while_rows_are_made(run, argon, tmp_path):
-    arguments = ["fit", RECIPE, argon, "-o", tmp_path / "fit"]
-    script = [sys.executable, HERE / "interrupting.py", "rows", "0.5", *arguments]
-    stopped = subprocess.run([str(word) for word in script], capture_output=True, text=True)
-    assert stopped.returncode == 130, stopped.stderr
+def test_least_squares_interrupted_while_rows_are_made(run, interrupt, argon, fitted, tmp_path):
+    arguments = ["fit", RECIPE, argon, "--test-fraction", "0.25", "-o", tmp_path / "fit"]
+    interrupt("rows", 0.5, *arguments)
     assert not (tmp_path / "fit").exists()
     run(*arguments)
+    assert same_tensors(tmp_path / "fit", fitted)

@@ -1,5 +1,6 @@
 """What the command line prints: results on stdout, what is said along the way on stderr, faults without traceback."""
 
+import re
 import sys
 import traceback
 from collections.abc import Iterable
@@ -53,7 +54,7 @@ class Commands(TyperGroup):
             err().print(f"\n[bold]interrupted[/]{escape(': ' + str(stop) if str(stop) else '')}")
             raise typer.Exit(INTERRUPTED) from None
         except UserError as error:
-            _tell(ctx, f"[bold red]error:[/] {escape(str(error))}")
+            _tell(ctx, f"[bold red]error:[/] {escape(as_options(str(error)))}")
             raise typer.Exit(USER_ERROR) from None
         except MemoryError:
             _tell(ctx, "[bold red]error:[/] there is not enough memory; take fewer structures or a smaller model")
@@ -76,10 +77,16 @@ def _tell(ctx, words: str) -> None:
     err().print(words)
 
 
+def as_options(message: str) -> str:
+    """A message in which arguments of `read` are named as options of the command line."""
+    message = re.sub(r"\b(units|format|level)=(?=')", r"--\1 ", message)
+    return re.sub(r"\b(?<!-)((?:\w+_key)|mix_levels|skip_bad)\b", lambda m: "--" + m[1].replace("_", "-"), message)
+
+
 def warn(messages: Iterable[str]) -> None:
     """Print warnings on stderr, each on a line."""
     for message in messages:
-        err().print(f"[yellow]warning:[/] {escape(message)}")
+        err().print(f"[yellow]warning:[/] {escape(as_options(message))}")
 
 
 class Bars:

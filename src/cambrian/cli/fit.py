@@ -88,9 +88,12 @@ def examined(train, *, trusted: bool) -> list[str]:
 
 
 def said(data, finding) -> str:
-    """A finding in a sentence, with where it was seen first."""
-    where = f" (first: {data[finding.frames[0]].where})" if finding.frames else ""
-    return f"{finding.sentence}{where}; {finding.mend}"
+    """A finding in a sentence, with where it was seen first: file and frame, or the files where it concerns all."""
+    if finding.frames:
+        return f"{finding.sentence} (first: {data[finding.frames[0]].where}); {finding.mend}"
+    files = list(dict.fromkeys(s.source for s in data if s.source))
+    where = f"{', '.join(files[:2])}{' ...' if len(files) > 2 else ''}: " if files else ""
+    return f"{where}{finding.sentence}; {finding.mend}"
 
 
 class Folder:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from cambrian.cli.console import out, table
+from cambrian.cli.console import as_options, out, table
 from cambrian.cli.options import DataFiles, Reading, reads_data
 
 COLORS = {"error": "bold red", "warning": "yellow", "note": "dim"}
@@ -33,7 +33,7 @@ def inspect(
     for finding in findings:
         color = COLORS[finding.gravity]
         out().print(f"[{color}]{finding.gravity}:[/] {escape(finding.sentence)}{escape(places(structures, finding))}")
-        out().print(f"    {escape(finding.mend)}")
+        out().print(f"    {escape(as_options(finding.mend))}")
     if not findings:
         out().print("[green]Nothing looks wrong.[/]")
     if json_ is not None:

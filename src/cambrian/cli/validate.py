@@ -1,6 +1,7 @@
 """`cambrian validate`: checks of a potential by name, with their figures as a table, JSON or a page."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,8 +47,7 @@ def validate(
     results = {}
     for name, check in made.items():
         with Bars() as bars:
-            bars(name, 0.0)
-            results[name] = check.run(potential, reference)
+            results[name] = check.run(potential, reference, partial(bars, name))
         show(name, results[name])
     write(results, json_, report, str(rest[0]))
     if any(r.verdict == "failed" for r in results.values()):
@@ -82,7 +82,7 @@ def show(name: str, result) -> None:
     else:
         plain = {k: v for k, v in result.figures.items() if isinstance(v, (int, float, str))}
         rows = [[k.replace("_", " "), rounded(v) if isinstance(v, float) else str(v)] for k, v in plain.items()]
-        out().print(table(name, ["figure", "value"], rows))
+        out().print(table(name, ["figure", "value (eV, Å, ps, K)"], rows))
     color = {"passed": "green", "failed": "red"}.get(result.verdict)
     said = f"[{color}]{result.verdict}:[/] " if color else ""
     err().print(said + escape(result.sentence))
@@ -99,7 +99,7 @@ def write(results: dict, json_file: Path | None, report: Path | None, title: str
         content = {name: {f: getattr(result, f) for f in facts} for name, result in results.items()}
         if list(results) == ["errors"]:
             content = results["errors"].figures
-        write_in_place(json_file, (json.dumps(content, indent=2) + "\n").encode())
+        write_in_place(json_file, (json.dumps(content, indent=2, default=lambda array: array.tolist()) + "\n").encode())
     if report is not None:
         sections = [check_section(result, title=name.replace("_", " ")) for name, result in results.items()]
         write_page(report, "Validation", sections, subtitle=title)

@@ -31,5 +31,10 @@ class Check(Configurable, ABC):
     rooms = ("validate",)
 
     @abstractmethod
-    def run(self, potential: Potential, reference: Dataset | None = None) -> Result:
-        """Compute the property and judge it."""
+    def run(
+        self,
+        potential: Potential,
+        reference: Dataset | None = None,
+        progress: Callable[[float], None] = lambda fraction: None,
+    ) -> Result:
+        """Compute the property and judge it; `progress` is called with the fraction done."""
