@@ -192,7 +192,7 @@ def test_check_as_a_section():
 
     result = Result("nve", {"drift": 1.23456e-5, "list": [1]}, "passed", "Energy <kept>.", plots={"energy.svg": draw})
     text = page("x", [check_section(result)])
-    assert "Energy &lt;kept&gt;. (passed)" in text
+    assert '<strong class="passed">Passed.</strong> Energy &lt;kept&gt;.' in text
     assert "1.23e-05" in text
     assert "<svg role=" in text
 

@@ -15,6 +15,7 @@ from cambrian.report.html import (
     Section,
     bullets,
     code,
+    escaped,
     facts,
     figure,
     fold,
@@ -129,12 +130,19 @@ def facts_section(fit: Fit, recipe: str) -> Section:
 
 
 def check_section(result: Result, *, title: str | None = None) -> Section:
-    """A check as a section: its sentence, its figures and its plots."""
-    words = paragraph(f"{result.sentence} ({result.verdict})")
-    plain = {k: v for k, v in result.figures.items() if isinstance(v, (int, float, str))}
-    rows = [[k.replace("_", " "), _spelled(v)] for k, v in plain.items()]
+    """A check as a section: its verdict and sentence, its figures and its plots."""
+    sentence = result.sentence[:1].upper() + result.sentence[1:]
+    blocks = [paragraph(sentence)]
+    if result.verdict != "no reference":
+        mark = Html(f'<strong class="{escaped(result.verdict)}">{escaped(result.verdict.capitalize())}.</strong> ')
+        blocks = [paragraph(Html(mark + escaped(sentence)))]
+    if "groups" in result.figures:
+        blocks.append(figures_table({"all": result.figures, **result.figures["groups"]}))
+    else:
+        plain = {k: v for k, v in result.figures.items() if isinstance(v, (int, float, str))}
+        blocks.append(facts([(k.replace("_", " "), _spelled(v)) for k, v in plain.items()]))
     drawn = [figure(draw, name.rsplit(".", 1)[0].replace("_", " ")) for name, draw in result.plots.items()]
-    return Section(title or result.name, [words, facts(rows), side_by_side(drawn)])
+    return Section(title or result.name, [*blocks, side_by_side(drawn)])
 
 
 def check_sections(results: Iterable[Result]) -> list[Section]:
