@@ -172,7 +172,7 @@ def test_elements_are_told_apart_by_default():
     descriptor = SO4Bispectrum(cutoff=4.0, two_j_max=2)
     descriptor.setup(structures(atoms))
     weights = [float(descriptor.element_weight[z]) for z in (4, 74)]
-    assert weights == [1.0, 0.5]
+    assert weights == [0.75, 1.0]
 
 
 def test_faults_are_named():

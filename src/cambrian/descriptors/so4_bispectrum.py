@@ -37,9 +37,9 @@ class SO4Bispectrum(Descriptor):
     cutoff: Å; a pair of elements interacts up to R_ik = cutoff (R_i + R_k). LAMMPS calls it rcutfac.
     two_j_max: twice the highest angular order; 6 gives 30 components, 8 gives 55.
     radii: size R of each element, by symbol, relative to the cutoff; all 0.5 when not given, so that R_ik = cutoff.
-    weights: how much a neighbor of each element counts, by symbol; when not given, evenly spaced from 1 for the
-        lightest element of the data down to 0.5 for the heaviest (1 where there is one element): elements can be told
-        apart only where their weights or radii differ.
+    weights: how much a neighbor of each element counts, by symbol; when not given, (n + k) / 2n for the
+        k-th of the n elements of the data by atomic number: 1 for one, 0.75 and 1 for two. Elements can be told apart
+        only where their weights or radii differ.
     rfac0: the fraction of the half circle θ that the distances from rmin0 to the cutoff fill.
     rmin0: Å; distance below which a neighbor counts fully and nothing more is resolved.
     bzero: subtract the components of an atom without neighbors, so that they become 0.
@@ -86,7 +86,8 @@ class SO4Bispectrum(Descriptor):
                 raise UserError(f"SO4Bispectrum: {name} lacks {', '.join(lacking)}; give it for every element")
         numbers = torch.tensor(train.numbers, dtype=torch.int64)
         if self.given_weights is None:
-            self.element_weight[numbers] = torch.linspace(1.0, 0.5, len(numbers), dtype=torch.float64)
+            n = len(numbers)
+            self.element_weight[numbers] = torch.arange(n + 1, 2 * n + 1, dtype=torch.float64) / (2 * n)
         self.channel_elements = numbers
 
     @property
