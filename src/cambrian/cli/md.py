@@ -69,7 +69,7 @@ def starting(path: Path, frame: int, reading: Reading, model) -> "Atoms":
     structures = reading.read([path], labelled=False)
     if not -len(structures) <= frame < len(structures):
         raise UserError(f"{path} has {len(structures)} frames; there is no frame {frame}")
-    structure = structures[frame]
+    structure = structures.structures[frame]
     atoms = structure.atoms.copy()
     atoms.info |= {"total_charge": structure.total_charge, "spin": structure.spin}
     atoms.calc = Calculator(model)

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -73,10 +73,11 @@ def reads_data(command: Callable) -> Callable:
     def run(**given):
         return command(reading=Reading(**{n: given.pop(n) for n in names}), **given)
 
-    run.__signature__ = inspect.Signature([*own, *added])
-    run.__annotations__ = {p.name: p.annotation for p in [*own, *added]}
     del run.__wrapped__
-    return run
+    wrapped: Any = run
+    wrapped.__signature__ = inspect.Signature([*own, *added])
+    wrapped.__annotations__ = {p.name: p.annotation for p in [*own, *added]}
+    return wrapped
 
 
 def load_potential(path: Path, own: list[str] | None) -> "Potential":

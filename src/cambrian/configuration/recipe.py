@@ -18,7 +18,7 @@ from typing import Any
 from cambrian.configurable import describe
 from cambrian.configuration.settings import Setting, apply, call_of, defaults, hints_of
 from cambrian.configuration.yaml_text import dump, parse_file
-from cambrian.contracts.catalogue import build, build_argument, construct, find, from_file, nearest
+from cambrian.contracts.catalogue import build_argument, construct, find, from_file, nearest
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.solver import Solver
 from cambrian.errors import UserError
@@ -56,7 +56,7 @@ class Recipe:
             if key not in KEYS:
                 raise UserError(f"{source}: there is no '{key}'{nearest(key, KEYS)}; a recipe file holds {FORMS}")
         own: dict[str, str] = {}
-        content = _adopted(content, own)
+        content = {key: _adopted(value, own) for key, value in content.items()}
         seed = content.get("seed")
         if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
             raise UserError(f"{source}: 'seed' cannot be {seed!r}; it takes a whole number")
@@ -68,7 +68,7 @@ class Recipe:
         """Fresh objects, not yet set up."""
         if "recipe" in self.content:
             return construct(_function(self.content["recipe"]), self.content["parameters"], where=self.name)
-        return build(self.content["potential"]), build(self.content["solver"])
+        return construct(_composition, self.content, where=self.name)
 
     def text(self, seed: int) -> str:
         """The YAML file that gives the same fit on the same data."""

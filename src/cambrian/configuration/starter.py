@@ -71,8 +71,7 @@ def _argument_comments(function) -> dict[str, str]:
     names: list[str] = []
     for line in inspect.cleandoc(function.__doc__ or "").splitlines():
         entry = re.match(r"\s*(\w+(?:, \w+)*): (.*)", line)
-        known = entry and set(entry[1].split(", ")) <= set(inspect.signature(function).parameters)
-        if known:
+        if entry and set(entry[1].split(", ")) <= set(inspect.signature(function).parameters):
             names = entry[1].split(", ")
             found[names[0]] = f"{entry[1]}: {entry[2]}" if len(names) > 1 else entry[2]
         elif names and line.startswith(" ") and line.strip():

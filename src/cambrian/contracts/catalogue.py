@@ -106,7 +106,7 @@ def _found(name: str, where: str) -> type:
         raise error.at(where) from None
 
 
-def construct(target, arguments: dict, *, where: str):
+def construct(target, arguments: dict, *, where: str) -> typing.Any:
     """Call a constructor or a recipe with arguments from plain data, after checking their names and kinds."""
     check_names(target, arguments, where)
     hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)

@@ -21,10 +21,14 @@ PER_ATOM = ("forces", "charges")
 class Prediction(Protocol):
     """What a potential says of one structure: eV, eV/Å, eV/Å³, e; None or NaN = it says nothing."""
 
-    energy: float
-    forces: NDArray | None
-    stress: NDArray | None
-    charges: NDArray | None
+    @property
+    def energy(self) -> float: ...  # noqa: D102 - as the class says
+    @property
+    def forces(self) -> NDArray | None: ...  # noqa: D102
+    @property
+    def stress(self) -> NDArray | None: ...  # noqa: D102
+    @property
+    def charges(self) -> NDArray | None: ...  # noqa: D102
 
 
 def with_predictions(data: Dataset, predictions: Iterable[Prediction]) -> Dataset:

@@ -123,5 +123,5 @@ def refuse_new_elements(train: Dataset, other: Dataset | None) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of what computed the result."""
-    packages = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "torch", "ase", "vesin")}
-    return {"python": platform.python_version(), **packages}
+    names = ("cambrian", "numpy", "scipy", "torch", "ase", "vesin")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}

@@ -5,13 +5,14 @@ import io
 import itertools
 import re
 from collections.abc import Callable
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 INK = "#010203"  # stands for the color of the page's text
 BLUE, ORANGE, GREEN, RED = "#3b82c4", "#e0843a", "#3f9c6b", "#cc4b4b"
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,

@@ -132,5 +132,5 @@ def _about_outliers(fit: Fit) -> list[str]:
     atom = (worst - int(np.searchsorted(part.errors.force_structure, structure))) // 3
     return [
         f"One force component is off by {rounded(1e3 * difference[worst])} meV/Å, over ten times the RMSE: "
-        f"{part.data[structure].where}, atom {atom}. Look at that structure."
+        f"{part.data.structures[structure].where}, atom {atom}. Look at that structure."
     ]
