@@ -144,7 +144,7 @@ class ACSF(Descriptor):
         *,
         cutoff: float = 6.0,
         functions: list[FunctionSet] | tuple[FunctionSet, ...] = STANDARD,
-        envelope: Envelope = CosineEnvelope(),
+        envelope: Envelope = CosineEnvelope(),  # noqa: B008 - immutable
     ):
         super().__init__()
         self.cutoff, self.functions, self.envelope = cutoff, tuple(functions), envelope
