@@ -138,9 +138,11 @@ def stress_of(dE_dstrain: Float[Tensor, "structures 3 3 ..."], graph: Graph) -> 
 def assemble(graph: Graph, pull: Float[Tensor, "edges 3"]) -> tuple[Tensor, Tensor]:
     """Forces (atoms, 3) and dE/dε (structures, 3, 3) from dE/dr_ij of every edge."""
     forces = torch.zeros_like(graph.positions).index_add(0, graph.center, pull).index_add(0, graph.neighbor, -pull)
-    outer = graph.r_ij.detach()[:, :, None] * pull[:, None, :]
-    edge_structure = graph.structure[graph.center]
-    return forces, torch.zeros_like(graph.cell).index_add(0, edge_structure, outer)
+    r_ij = graph.r_ij.detach()
+    if graph.n_structures == 1:  # dynamics: one matrix product
+        return forces, (r_ij.mT @ pull)[None]
+    outer = r_ij[:, :, None] * pull[:, None, :]
+    return forces, torch.zeros_like(graph.cell).index_add(0, graph.structure[graph.center], outer)
 
 
 def refuse_unknown_elements(potential: Potential, graph: Graph) -> None:
