@@ -1,13 +1,9 @@
 """For all tests: shapes are checked, and nothing outside the test's own folder is written."""
 
 import pytest
+from jaxtyping import install_import_hook
 
-try:
-    from jaxtyping import install_import_hook
-
-    install_import_hook("cambrian", "shape_checks.shapes_alone")
-except ImportError:
-    pass
+install_import_hook("cambrian", "shape_checks.shapes_alone")
 
 
 @pytest.fixture(autouse=True, scope="session")

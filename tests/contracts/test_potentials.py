@@ -13,7 +13,7 @@ from cambrian.contracts.catalogue import build
 from cambrian.contracts.evaluate import Prediction
 from cambrian.contracts.prepared import prepare
 from cambrian.errors import UserError
-from cambrian.graph import graph_of
+from cambrian.graph import batch, graph_of
 
 pytestmark = pytest.mark.parametrize("name", names())
 
@@ -188,6 +188,8 @@ def test_reads_only_its_own_edges(name):
         close(wide.energy, near.energy, 1e-13)
         if near.forces is not None:
             close(wide.forces, near.forces, 1e-12)
+    unequal = batch([graph_of(a, s.potential.cutoff + 0.7 * k) for k, a in enumerate(s.atoms)])
+    close(evaluate(s.potential, unequal).energy, evaluate(s.potential, graph(s.potential, *s.atoms)).energy, 1e-13)
 
 
 def test_float64_throughout(name):
