@@ -132,7 +132,9 @@ def test_starts_find_another_basin_and_repeat_themselves():
     ]
     torch.testing.assert_close(runs[0].potential.log_depth, runs[1].potential.log_depth, rtol=0, atol=0)
     assert runs[0].potential.by_name()["Ar", "Ar"]["distance"] == pytest.approx(3.1, rel=1e-6)
-    assert sum(row["start"] >= 0 for row in runs[0].solution.history) > 4
+    assert len(runs[0].solution.figures["starts"]) > 4
+    losses = [row["train_loss"] for row in runs[0].solution.history]
+    assert losses == sorted(losses, reverse=True)
 
 
 def test_faults_are_said():

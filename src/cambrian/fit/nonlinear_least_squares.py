@@ -8,7 +8,7 @@ is s² (JᵀJ)^-1, s² = |r|²/(m - n). Parameters that are kept as logarithms (
 held near them by λ: a Gaussian prior of width s/(λ √m), for parameters that the data tell only together.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ class NonlinearLeastSquares(Solver):
         energy_weight: float = 10.0,
         force_weight: float = 1.0,
         stress_weight: float = 1.0,
-        starts: int = 8,
+        starts: int = 4,
         spread: float = 0.4,
         ridge: float = 0.0,
         tolerance: float = 1e-10,
@@ -67,16 +67,15 @@ class NonlinearLeastSquares(Solver):
         problem.train = problem.train.with_group_weights(self.groups)
         free = _Free.of(problem)
         first = free.get()
-        history: list[dict[str, float]] = []
-        start = self._best_start(problem, free, first, history)
+        tried: list[dict[str, float]] = []
+        start = self._best_start(problem, free, first, tried)
         system = _System.of(self, problem, free, problem.train, first)
         found = system.minimize(start, self.max_evaluations, self.tolerance, "least squares")
-        history.append({"start": -1, "cost": float(found.cost), "evaluations": int(found.nfev)})
         free.set(found.x)
-        figures = _figures(found, system.n_residuals, free.names)
-        return Solution(history=history, notes=_notes(found, figures), figures=figures)
+        figures = _figures(found, system.n_residuals, free.names) | {"starts": tried}
+        return Solution(history=system.history, notes=_notes(found, figures), figures=figures)
 
-    def _best_start(self, problem: Problem, free: "_Free", first: NDArray, history: list[dict[str, float]]) -> NDArray:
+    def _best_start(self, problem: Problem, free: "_Free", first: NDArray, tried: list[dict[str, float]]) -> NDArray:
         """A short fit from every start on some of the data; the best end is where the fit begins."""
         if self.starts == 1 or not free.is_log.any():
             return first
@@ -92,7 +91,7 @@ class NonlinearLeastSquares(Solver):
             if k > 0 and not np.isfinite(system.residuals(first + move)).all():
                 continue
             found = system.minimize(first + move, 15, 1e-5, f"start {k + 1} of {self.starts}", slopes="2-point")
-            history.append({"start": k, "cost": float(found.cost), "evaluations": int(found.nfev)})
+            tried.append({"start": k, "cost": float(found.cost), "evaluations": int(found.nfev)})
             if found.cost < lowest:
                 best, lowest = found.x, found.cost
         return best
@@ -150,6 +149,7 @@ class _System:
     center: NDArray
     n_residuals: int
     n_evaluations: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -190,8 +190,10 @@ class _System:
         def reported(values: NDArray) -> NDArray:
             found = self.residuals(values)
             done = min(1.0, (self.n_evaluations - begun) / (max_evaluations * per_step))
-            rms = np.sqrt(np.mean(found[: self.n_residuals] ** 2))
-            self.problem.progress(stage, done, f"weighted residual {rms:.4g}")
+            square = float(np.mean(found[: self.n_residuals] ** 2))
+            if not self.history or square < self.history[-1]["train_loss"]:
+                self.history.append({"epoch": self.n_evaluations, "train_loss": square})
+            self.problem.progress(stage, done, f"weighted residual {np.sqrt(square):.4g}")
             return found
 
         begun = self.n_evaluations

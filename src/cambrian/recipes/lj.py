@@ -22,7 +22,7 @@ def lj(
     cutoff: float = 8.0,
     truncation: Truncation = ForceShifted(),  # noqa: B008 - immutable
     mixing: Mixing | None = None,
-    solver: Solver = NonlinearLeastSquares(),  # noqa: B008 - immutable
+    solver: Solver = NonlinearLeastSquares(ridge=1e-3),  # noqa: B008 - immutable
 ) -> tuple[Potential, Solver]:
     """Lennard-Jones.
 
@@ -30,7 +30,8 @@ def lj(
     cutoff: Å.
     truncation: how the curve ends at the cutoff (Plain, EnergyShifted, ForceShifted, Enveloped).
     mixing: a rule for unlike pairs (LorentzBerthelot, Geometric); null fits each pair on its own.
-    solver: what fits the parameters; weights are per eV/atom, eV/Å and eV/Å³.
+    solver: what fits the parameters; weights are per eV/atom, eV/Å and eV/Å³. The ridge keeps them from
+        running away where the data do not tell them.
     """
     pairs = LennardJones(epsilon=epsilon, sigma=sigma, cutoff=cutoff, truncation=truncation, mixing=mixing)
     return IsolatedAtoms() + ElementShifts() + pairs, solver

@@ -22,7 +22,7 @@ def morse(
     distance: Given = None,
     cutoff: float = 8.0,
     truncation: Truncation = ForceShifted(),  # noqa: B008 - immutable
-    solver: Solver = NonlinearLeastSquares(),  # noqa: B008 - immutable
+    solver: Solver = NonlinearLeastSquares(ridge=1e-3),  # noqa: B008 - immutable
 ) -> tuple[Potential, Solver]:
     """Morse.
 
@@ -30,7 +30,8 @@ def morse(
         guesses.
     cutoff: Å.
     truncation: how the curve ends at the cutoff (Plain, EnergyShifted, ForceShifted, Enveloped).
-    solver: what fits the parameters; weights are per eV/atom, eV/Å and eV/Å³.
+    solver: what fits the parameters; weights are per eV/atom, eV/Å and eV/Å³. The ridge keeps them from
+        running away where the data do not tell them.
     """
     pairs = Morse(depth=depth, width=width, distance=distance, cutoff=cutoff, truncation=truncation)
     return IsolatedAtoms() + ElementShifts() + pairs, solver
