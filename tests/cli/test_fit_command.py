@@ -69,8 +69,11 @@ def test_settings_reach_the_objects(run, argon, tmp_path):
     assert cambrian.load(tmp_path / "fit" / "potential.safetensors").cutoff == 5.0
 
 
-def test_separate_test_file(run, argon, tmp_path):
-    run("fit", RECIPE, argon, "--test", argon, "-o", tmp_path / "fit")
+def test_the_training_set_as_test_set_is_noticed(run, argon, tmp_path):
+    result = run("fit", RECIPE, argon, "--test", argon, "-o", tmp_path / "fit")
+    words = "24 of 24 test structures also stand in the training data"
+    assert words in " ".join(result.stderr.split())
+    assert words in (tmp_path / "fit" / "report.html").read_text()
     metrics = json.loads((tmp_path / "fit" / "metrics.json").read_text())
     assert metrics["test"]["energy_mae"] == pytest.approx(metrics["train"]["energy_mae"])
 

@@ -53,7 +53,7 @@ def fit(
         train, held_out = reading.read(data), reading.read(test) if test else None
         if test_fraction is not None:
             train, held_out = train.split(1 - test_fraction, by=split_by, seed=seed)
-        warnings = examined(train, trusted=trust_data)
+        warnings = examined(train, held_out, trusted=trust_data)
         potential, solver = chosen.build()
         try:
             with Bars() as bars:
@@ -72,19 +72,22 @@ def fit(
     )
 
 
-def examined(train, *, trusted: bool) -> list[str]:
-    """What the doctor finds in the data, shown on stderr.
+def examined(train, test, *, trusted: bool) -> list[str]:
+    """What the doctor finds in the data and between training and test set, shown on stderr.
 
     Raises UserError where it would spoil any fit and the user did not say otherwise.
     """
     from cambrian.data.doctor import examine
+    from cambrian.data.likeness import leakage
 
-    found = examine(train)
-    warn(said(train, f) for f in found if f.gravity == "warning" or (trusted and f.gravity == "error"))
-    for finding in found:
-        if finding.gravity == "error" and not trusted:
-            raise UserError(f"{said(train, finding)}. If the data are right all the same: --trust-data")
-    return [said(train, f) for f in found if f.gravity != "note"]
+    found = [f for f in examine(train) if f.gravity != "note"]
+    spoiling = next((f for f in found if f.gravity == "error" and not trusted), None)
+    if spoiling is not None:
+        raise UserError(f"{said(train, spoiling)}. If the data are right all the same: --trust-data")
+    sentences = [said(train, f) for f in found]
+    sentences += [said(test, f) for f in (leakage(train, test) if test is not None else ())]
+    warn(sentences)
+    return sentences
 
 
 def said(data, finding) -> str:

@@ -1,5 +1,7 @@
 """What a fit is worth and what to be careful about, in plain words drawn from its figures."""
 
+from pathlib import Path
+
 import numpy as np
 
 from cambrian.elements import symbols
@@ -27,7 +29,7 @@ def judged(fit: Fit) -> str:
 def verdict(fit: Fit, name: str) -> list[str]:
     """What was fitted, on what, how good."""
     train = fit.parts["train"].data
-    files = list(dict.fromkeys(s.source for s in train if s.source))
+    files = list(dict.fromkeys(Path(s.source).name for s in train if s.source))
     origin = f" from {', '.join(files[:3])}{' and others' if len(files) > 3 else ''}" if files else ""
     first = (
         f"The recipe {name} was fitted to {len(train)} structures with {train.n_atoms} atoms of "
