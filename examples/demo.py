@@ -5,6 +5,10 @@ fit has never seen, run dynamics. The reference here is GFN2-xTB: no download, a
 goes into one folder; a demo that was interrupted goes on from there when it is started again.
 """
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tblite on nine atoms is fastest on one thread; the fit takes its own
+
 import argparse
 import json
 import time
@@ -19,7 +23,7 @@ from ase.build import molecule
 from ase.io import read as read_frames
 from ase.optimize import BFGS
 
-from cambrian import Dataset, UserError, fit
+from cambrian import Dataset, Structure, UserError, fit, read, write
 from cambrian.cli.console import Bars, err, out
 from cambrian.cli.figures import errors_table
 from cambrian.configuration import Recipe, Setting
@@ -70,9 +74,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
 
     say(1, "a bare molecule: ethanol, relaxed with GFN2-xTB")
-    ethanol = molecule("CH3CH2OH")
-    ethanol.calc = REFERENCE.calculator()
-    BFGS(ethanol, logfile=None).run(fmax=0.005)
+    ethanol = relaxed(molecule("CH3CH2OH"), folder / "ethanol.extxyz")
 
     say(2, "sample: normal modes and dynamics for training, a trajectory of its own at 300 K for the test")
     training, testing = sampled(ethanol, folder, options)
@@ -106,6 +108,16 @@ def arguments() -> argparse.Namespace:
     settings = ["solver.max_minutes=1.75"]
     parser.add_argument("--set", action="append", metavar="KEY=VALUE", default=settings, help="a setting of the recipe")
     return parser.parse_args()
+
+
+def relaxed(atoms: Atoms, file: Path) -> Atoms:
+    """The minimum of the reference; read from `file` where an earlier start wrote it, to the same digits."""
+    if not file.exists():
+        atoms.calc = REFERENCE.calculator()
+        BFGS(atoms, logfile=None).run(fmax=0.005)
+        write(file, Dataset([Structure(atoms.copy())]))
+    (structure,) = read(file, labelled=False)
+    return structure.atoms
 
 
 def sampled(ethanol: Atoms, folder: Path, options: argparse.Namespace) -> tuple[list[Atoms], list[Atoms]]:
