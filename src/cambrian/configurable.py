@@ -33,7 +33,7 @@ class Configurable:
             given = dict(list(bound.arguments.items())[1:])
             object.__setattr__(self, "arguments", given)
 
-        cls.__init__ = recorded
+        type.__setattr__(cls, "__init__", recorded)  # a plain assignment hides the signatures from type checkers
 
 
 def describe(value):

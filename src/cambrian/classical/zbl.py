@@ -41,7 +41,7 @@ class ZBL(Potential):
         super().__init__()
         if (inner is None) != (outer is None):
             raise UserError("ZBL takes both inner and outer (Å), or neither to have them from the covalent radii")
-        if inner is not None and not 0 <= inner < outer:
+        if inner is not None and outer is not None and not 0 <= inner < outer:
             raise UserError(f"ZBL needs 0 <= inner < outer, not inner {inner} and outer {outer}")
         self.inner, self.outer, self.radius_fraction = inner, outer, radius_fraction
         self.prefactors = nn.Parameter(torch.tensor(PREFACTORS, dtype=torch.float64))
@@ -70,7 +70,7 @@ class ZBL(Potential):
 
     def reach(self, first: Tensor, second: Tensor) -> tuple[Float[Tensor, "pairs"], Float[Tensor, "pairs"]]:
         """Where the switch of each pair of atomic numbers begins and ends, Å."""
-        if self.outer is not None:
+        if self.inner is not None and self.outer is not None:
             ones = torch.ones_like(first, dtype=torch.float64)
             return self.inner * ones, self.outer * ones
         radii = torch.as_tensor(covalent_radii, device=first.device)

@@ -71,7 +71,7 @@ def _descendants(cls: type) -> set[type]:
     return {d for child in cls.__subclasses__() for d in {child, *_descendants(child)}}
 
 
-def build(value, *, where: str = "configuration"):
+def build(value, *, where: str = "configuration") -> typing.Any:
     """Objects from plain data: a mapping with one key that names a class becomes a call of its constructor.
 
     Raises UserError for an unknown class, an unknown argument or a value of the wrong kind.
@@ -135,12 +135,13 @@ def _is_union(hint) -> bool:
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
-def _call_by_name(value, hint):
+def _call_by_name(value: typing.Any, hint) -> typing.Any:
     """A class named by a word alone, where an object is expected, is a call without arguments."""
     if isinstance(value, list) and typing.get_origin(hint) is list:
         return [_call_by_name(v, typing.get_args(hint)[0]) for v in value]
-    is_name = isinstance(value, str) and value in configurables() and not fits(value, hint)
-    return {value: {}} if is_name else value
+    if isinstance(value, str) and value in configurables() and not fits(value, hint):
+        return {value: {}}
+    return value
 
 
 def check_names(target, arguments: dict, where: str) -> None:
@@ -214,6 +215,8 @@ def from_file(place: str):
     if not Path(path).is_file():
         raise UserError(f"there is no file '{path}' to take {name} from; write it as ./my_model.py:MyModel")
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"'{path}' is no Python file to take {name} from; write it as ./my_model.py:MyModel")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

@@ -1,6 +1,8 @@
 """Potentials made of others: descriptor with regressor, frozen, committee."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -10,8 +12,8 @@ from cambrian.contracts.descriptor import Descriptor, DescriptorKernel
 from cambrian.contracts.evaluate import Prediction, assemble, evaluate, stress_of
 from cambrian.contracts.lammps import LammpsForm
 from cambrian.contracts.linear import Linear, Rows, rows_by_differentiation
-from cambrian.contracts.potential import Potential, Terms, widest_scope
-from cambrian.contracts.prepared import Prepared
+from cambrian.contracts.potential import Potential, Terms, everywhere, widest_scope
+from cambrian.contracts.prepared import Prepared, concatenated
 from cambrian.contracts.regressor import BasisRegressor, Regressor
 from cambrian.data.dataset import Dataset
 from cambrian.elements import symbols
@@ -62,8 +64,10 @@ class DescriptorPotential(Potential):
 
     def linear(self) -> "DescriptorRows | None":
         """Linear where the regressor is, and the descriptor has nothing to train."""
-        is_linear = isinstance(self.regressor, BasisRegressor) and self.descriptor.fixed
-        return DescriptorRows(self) if is_linear else None
+        regressor = self.regressor
+        if not isinstance(regressor, BasisRegressor) or not self.descriptor.fixed:
+            return None
+        return DescriptorRows(self, regressor)
 
     def prepare(self, graph: Graph, *, forces: bool = True) -> "PreparedFeatures | None":
         """Features and Jacobian, where the descriptor is fixed and local."""
@@ -116,9 +120,8 @@ class DescriptorPotential(Potential):
 class DescriptorRows(Linear):
     """The linear view of a descriptor potential."""
 
-    def __init__(self, potential: DescriptorPotential):
-        self.potential = potential
-        self.regressor: BasisRegressor = potential.regressor
+    def __init__(self, potential: DescriptorPotential, regressor: BasisRegressor):
+        self.potential, self.regressor = potential, regressor
 
     @property
     def coefficients(self) -> Float[Tensor, "coefficients"]:
@@ -184,10 +187,8 @@ class PreparedFeatures(Prepared):
     def join(self, others: list["PreparedFeatures"]) -> "PreparedFeatures":
         """Concatenate graphs, features and Jacobians."""
         parts = [self, *others]
-        jacobian = None if any(p.jacobian is None for p in parts) else torch.cat([p.jacobian for p in parts])
-        return PreparedFeatures(
-            self.potential, batch([p.graph for p in parts]), torch.cat([p.features for p in parts]), jacobian
-        )
+        graph, features = batch([p.graph for p in parts]), torch.cat([p.features for p in parts])
+        return PreparedFeatures(self.potential, graph, features, concatenated(p.jacobian for p in parts))
 
 
 class Frozen(Potential):
@@ -238,7 +239,7 @@ class Committee(Potential):
         super().__init__()
         if not members:
             raise UserError("a committee needs at least one member")
-        self.members = nn.ModuleList(members)
+        self.members = cast(Sequence[Potential], nn.ModuleList(members))
         self.elements = members[0].elements.clone()
         self.cutoff = max(m.cutoff for m in members)
         self.scope = widest_scope(members)
@@ -261,10 +262,11 @@ class Committee(Potential):
         terms = [m(graph.within(m.cutoff)) for m in self.members]
 
         def mean(name: str) -> Tensor | None:
-            values = [getattr(t, name) for t in terms]
-            return None if any(v is None for v in values) else torch.stack(values).mean(dim=0)
+            values = everywhere(getattr(t, name) for t in terms)
+            return None if values is None else torch.stack(values).mean(dim=0)
 
-        return Terms(**{name: mean(name) for name in vars(terms[0])})
+        energy = torch.stack([t.energy for t in terms]).mean(dim=0)
+        return Terms(energy, **{f.name: mean(f.name) for f in fields(Terms) if f.name != "energy"})
 
     @classmethod
     def example(cls) -> "Committee":
@@ -285,7 +287,10 @@ class Spread:
     def of(cls, predictions: list[Prediction]) -> "Spread":
         """How far the predictions of several members lie from their mean."""
         energies = torch.stack([p.energy for p in predictions])
-        forces = torch.stack([p.forces for p in predictions])
+        known = everywhere(p.forces for p in predictions)
+        if known is None:
+            raise UserError("the spread of forces needs members that give forces")
+        forces = torch.stack(known)
         variance = ((forces - forces.mean(dim=0)) ** 2).sum(dim=-1).mean(dim=0)
         return cls(energies.std(dim=0, correction=0), variance.sqrt())
 

@@ -22,17 +22,21 @@ class DescriptorKernel(Protocol):
 
     def features(self, graph: Graph) -> Float[Tensor, "atoms features"]:
         """The same values as the descriptor's own `features`."""
+        ...
 
     def jacobian(self, graph: Graph) -> tuple[Float[Tensor, "atoms features"], Float[Tensor, "edges 3 features"]]:
         """The same values as the descriptor's own `jacobian`."""
+        ...
 
     def pull(self, graph: Graph, slopes: Float[Tensor, "atoms features"]) -> Float[Tensor, "edges 3"]:
         """dE/dr_ij of every edge from the slopes dE_i/dfeatures of every atom."""
+        ...
 
     def energies_and_pull(
         self, graph: Graph, slopes: Float[Tensor, "species features"], species: Int[Tensor, "atoms"]
     ) -> tuple[Float[Tensor, "atoms"], Float[Tensor, "edges 3"]]:
         """Σ_k slopes[species_i, k] features[i, k] and its dE/dr_ij in one sweep: energies linear in the features."""
+        ...
 
 
 class Descriptor(Configurable, nn.Module, ABC):

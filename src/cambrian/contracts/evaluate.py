@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cambrian.contracts.potential import Potential, Terms
+from cambrian.contracts.potential import Potential, Terms, added
 from cambrian.elements import symbols
 from cambrian.errors import UserError
 from cambrian.graph import Graph
@@ -41,18 +41,15 @@ class Prediction:
     @classmethod
     def sum(cls, parts: "list[Prediction]") -> "Prediction":
         """Prediction of a sum of potentials; per-atom values only where every part has them."""
-
-        def added(name: str) -> Tensor | None:
-            values = [getattr(p, name) for p in parts]
-            return None if any(v is None for v in values) else sum(values)
-
-        def known(name: str) -> list[Tensor]:
-            return [v for v in (getattr(p, name) for p in parts) if v is not None]
-
-        everywhere = ("energy", "forces", "stress", "atomic_energies", "virials")
-        somewhere = {name: sum(known(name)) if known(name) else None for name in ("dipole", "penalty")}
         return cls(
-            **{name: added(name) for name in everywhere}, charges=next(iter(known("charges")), None), **somewhere
+            energy=sum((p.energy for p in parts[1:]), start=parts[0].energy),
+            forces=added(p.forces for p in parts),
+            stress=added(p.stress for p in parts),
+            atomic_energies=added(p.atomic_energies for p in parts),
+            virials=added(p.virials for p in parts),
+            charges=next((p.charges for p in parts if p.charges is not None), None),
+            dipole=added(p.dipole for p in parts if p.dipole is not None),
+            penalty=added(p.penalty for p in parts if p.penalty is not None),
         )
 
 

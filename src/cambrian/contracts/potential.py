@@ -6,9 +6,9 @@ hyperparameters only. What depends on data (elements, reference energies, scales
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from ase import Atoms
@@ -42,6 +42,22 @@ class Terms:
         return cls(sum_over_structures(atomic_energies, graph), atomic_energies, **others)
 
 
+def everywhere(values: Iterable[Tensor | None]) -> list[Tensor] | None:
+    """The values of all parts of a whole; None where a part has none."""
+    known = []
+    for value in values:
+        if value is None:
+            return None
+        known.append(value)
+    return known
+
+
+def added(values: Iterable[Tensor | None]) -> Tensor | None:
+    """The sum of the values of all parts; None where a part has none, or there are no parts."""
+    known = everywhere(values)
+    return sum(known[1:], start=known[0]) if known else None
+
+
 class Potential(Configurable, nn.Module, ABC):
     """Energy of structures. Concrete classes are final: compose them, do not subclass them.
 
@@ -54,6 +70,7 @@ class Potential(Configurable, nn.Module, ABC):
     scope: str = "local"
     extensive: bool = True
     differentiable: bool = True
+    elements: Tensor
     rooms = ("classical", "networks", "electrostatics", "contracts")
 
     def __init__(self):
@@ -121,7 +138,7 @@ class Sum(Potential):
 
     def __init__(self, parts: list[Potential]):
         super().__init__()
-        self.parts = nn.ModuleList(parts)
+        self.parts = cast(Sequence[Potential], nn.ModuleList(parts))
         self.cutoff = max((p.cutoff for p in parts), default=0.0)
         self.scope = widest_scope(parts)
         self.extensive = all(p.extensive for p in parts)
@@ -146,17 +163,13 @@ class Sum(Potential):
     def forward(self, graph: Graph) -> Terms:
         """Add the terms of the parts; atomic energies only where every part has them."""
         terms = [part(graph.within(part.cutoff)) for part in self.parts]
-        atomic = [t.atomic_energies for t in terms]
-        penalties = [t.penalty for t in terms if t.penalty is not None]
-        dipoles = [t.dipole for t in terms if t.dipole is not None]
+        atomic = everywhere(t.atomic_energies for t in terms)
         return Terms(
             energy=sum((t.energy for t in terms), start=graph.positions.new_zeros(graph.n_structures)),
-            atomic_energies=None
-            if any(a is None for a in atomic)
-            else sum(atomic, start=graph.positions.new_zeros(graph.n_atoms)),
+            atomic_energies=None if atomic is None else sum(atomic, start=graph.positions.new_zeros(graph.n_atoms)),
             charges=next((t.charges for t in terms if t.charges is not None), None),
-            dipole=sum(dipoles) if dipoles else None,
-            penalty=sum(penalties) if penalties else None,
+            dipole=added(t.dipole for t in terms if t.dipole is not None),
+            penalty=added(t.penalty for t in terms if t.penalty is not None),
         )
 
     @classmethod

@@ -7,13 +7,14 @@ Jacobian, so that an epoch costs a few matrix products; everything else is evalu
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
 from cambrian.contracts.evaluate import Prediction, evaluate
-from cambrian.contracts.potential import Potential
+from cambrian.contracts.potential import Potential, everywhere
 from cambrian.graph import Graph, batch
 
 
@@ -47,9 +48,9 @@ class Constant(Prepared):
     def join(self, others: list["Constant"]) -> "Constant":
         """Concatenate the predictions."""
         parts = [self.prediction, *(o.prediction for o in others)]
-        return Constant(
-            Prediction(**{f.name: _concatenated([getattr(p, f.name) for p in parts]) for f in fields(Prediction)})
-        )
+        optional = [f.name for f in fields(Prediction) if f.name != "energy"]
+        joined = {name: concatenated(getattr(p, name) for p in parts) for name in optional}
+        return Constant(Prediction(torch.cat([p.energy for p in parts]), **joined))
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def prepare(potential: Potential, graph: Graph, *, forces: bool = True) -> Prepa
     return Summed(tuple(prepare(term, graph, forces=forces) for term in terms))
 
 
-def _concatenated(values: list[Tensor | None]) -> Tensor | None:
-    if any(v is None for v in values):
-        return None
-    return torch.cat(values)
+def concatenated(values: Iterable[Tensor | None]) -> Tensor | None:
+    """The values of all parts behind each other; None where a part has none."""
+    known = everywhere(values)
+    return None if known is None else torch.cat(known)

@@ -11,11 +11,12 @@ gradient in place of a force -1, a stress in kbar with VASP's sign -1/1602.
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from cambrian.data.dataset import Dataset
 from cambrian.data.structure import Structure
@@ -80,7 +81,9 @@ def close_pairs(data: Dataset, *, farthest: float = FARTHEST) -> list[tuple[int,
         structures = [data[k] for k in members]
         n_atoms = len(structures[0])
         reach = farthest * np.sqrt(n_atoms)
-        near, which = cKDTree(unwrapped(structures)).query(unwrapped(structures), k=2, distance_upper_bound=reach)
+        points = unwrapped(structures)
+        neighbors = KDTree(points).query(points, k=2, distance_upper_bound=reach)
+        near, which = cast(tuple[NDArray, NDArray], neighbors)
         for a in range(len(members)):
             for distance, b in zip(near[a], which[a], strict=True):
                 if b != a and 1e-6 < distance < reach and same_cell(structures[a].atoms, structures[b].atoms):
@@ -102,7 +105,7 @@ def force_slope(data: Dataset) -> Slope:
 def stress_slope(data: Dataset) -> Slope:
     """Energy differences of slightly strained frames against the work of their stresses: the typical group's slope."""
     found = defaultdict(list)
-    for s, t, strain in _strained_pairs(data):
+    for s, t, strain, (before, after) in _strained_pairs(data):
         inner = displacement(s.atoms, t.atoms)
         if not (s.has_energy and t.has_energy) or np.sqrt((inner**2).sum(axis=1).mean()) > FARTHEST:
             continue
@@ -110,7 +113,7 @@ def stress_slope(data: Dataset) -> Slope:
         if s.forces is not None and t.forces is not None:
             by_forces = -0.5 * ((s.forces + t.forces) * inner).sum()
         volume = (s.atoms.get_volume() + t.atoms.get_volume()) / 2
-        by_stress = 0.5 * volume * ((s.stress + t.stress) * strain).sum()
+        by_stress = 0.5 * volume * ((before + after) * strain).sum()
         if abs(by_forces) < 0.5 * max(abs(by_forces + by_stress), abs(t.energy - s.energy)):
             found[s.group, t.group].append((by_stress, t.energy - s.energy - by_forces))
     return _typical(found)
@@ -118,20 +121,24 @@ def stress_slope(data: Dataset) -> Slope:
 
 def stiffness(data: Dataset) -> float:
     """Median of Δσ:ε / ε:ε over slightly strained frames, eV/Å³, as elastic constants are; NaN without such."""
-    found = [((t.stress - s.stress) * strain).sum() / (strain**2).sum() for s, t, strain in _strained_pairs(data)]
+    pairs = _strained_pairs(data)
+    found = [((after - before) * strain).sum() / (strain**2).sum() for _, _, strain, (before, after) in pairs]
     return float(np.median(found)) if len(found) >= 5 else np.nan
 
 
-def _strained_pairs(data: Dataset) -> Iterator[tuple[Structure, Structure, NDArray]]:
+def _strained_pairs(data: Dataset) -> Iterator[tuple[Structure, Structure, NDArray, tuple[NDArray, NDArray]]]:
+    """Two frames, the strain from one to the other, and their stresses."""
     for members in buckets(data):
-        kept = [k for k in members if data[k].stress is not None and data[k].atoms.pbc.all()]
-        cells = np.array([data[k].atoms.cell.array for k in kept]).reshape(-1, 3, 3)
+        structures = [data[k] for k in members]
+        kept = [(s, s.stress) for s in structures if s.stress is not None and s.atoms.pbc.all()]
+        cells = np.array([s.atoms.cell.array for s, _ in kept]).reshape(-1, 3, 3)
         for a in range(len(kept)):
             deformation = np.linalg.inv(cells[a]) @ cells[a + 1 :] - np.eye(3)
             size = np.abs(deformation).max(axis=(1, 2))
             near = np.flatnonzero((size > SMALLEST_STRAIN) & (size < LARGEST_STRAIN))
             for b in near[np.argsort(size[near], kind="stable")][:5]:
-                yield data[kept[a]], data[kept[a + 1 + b]], (deformation[b] + deformation[b].T) / 2
+                (s, before), (t, after) = kept[a], kept[a + 1 + b]
+                yield s, t, (deformation[b] + deformation[b].T) / 2, (before, after)
 
 
 def _typical(pairs: dict[tuple[str, str], list[tuple[float, float]]]) -> Slope:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 
@@ -25,6 +26,12 @@ class Dataset:
 
     def __iter__(self) -> Iterator[Structure]:
         return iter(self.structures)
+
+    @overload
+    def __getitem__(self, index: int | np.integer) -> Structure: ...
+
+    @overload
+    def __getitem__(self, index: slice | Iterable[int]) -> "Dataset": ...
 
     def __getitem__(self, index) -> "Structure | Dataset":
         """One structure for an integer; a dataset for a slice or a sequence of indices."""

@@ -101,7 +101,7 @@ def zeroed_forces(data: Dataset) -> list[Finding]:
     for k, s in enumerate(data):
         if s.forces is None or len(s) < 2:
             continue
-        zero = ~s.forces.any(axis=1)
+        zero = ~np.any(s.forces, axis=1)
         mask = s.atoms.arrays.get("move_mask")
         is_held = None if mask is None else ~np.asarray(mask, dtype=bool).reshape(len(s), -1).all(axis=1)
         if is_held is not None and is_held.any() and zero[is_held].all():

@@ -51,7 +51,7 @@ def _free(atoms: Atoms) -> NDArray:
             free[constraint.index] = False
         elif isinstance(constraint, (FixCartesian, FixScaled)):
             free[constraint.index] &= ~np.asarray(constraint.mask, dtype=bool)
-    return free.all(axis=1)
+    return np.all(free, axis=1)
 
 
 def frames_by_ase(path: Path, format: str | None = None) -> Iterator[Frame]:

@@ -81,9 +81,9 @@ def charge_and_spin(info: dict) -> tuple[float, float]:
 
 
 def _tally_keys(keys: Plan, frame: Frame, tally: Tally) -> None:
-    taken = keys.keys.get("energy")
-    tally.add(f"key:{taken}", frame.index)
+    tally.add(f"key:{keys.keys.get('energy')}", frame.index)
     for other in keys.passed_over:
+        taken = keys.keys["energy"]
         if not np.allclose(frame.info[other], frame.info[taken], rtol=0, atol=1e-9):
             tally.add(f"energies:{taken}:{other}", frame.index)
 

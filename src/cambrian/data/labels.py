@@ -1,6 +1,6 @@
 """Labels of a batch as tensors; NaN marks what is absent, so that losses and metrics can mask it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -62,10 +62,11 @@ class Labels:
         """The same labels in another precision or on another device."""
         counts = isinstance(target, torch.dtype)
         moved = {
-            k: v.to(target) if isinstance(v, Tensor) and not (counts and not v.is_floating_point()) else v
+            k: v.to(target)
             for k, v in vars(self).items()
+            if isinstance(v, Tensor) and not (counts and not v.is_floating_point())
         }
-        return Labels(**moved)
+        return replace(self, **moved)
 
     @classmethod
     def joined(cls, parts: "list[Labels]") -> "Labels":

@@ -1,10 +1,11 @@
 """Which frames are alike: exact duplicates in any order and orientation, and near copies along a trajectory."""
 
 from collections import defaultdict
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from cambrian.data.consistency import buckets, same_cell, unwrapped
 from cambrian.data.dataset import Dataset
@@ -65,7 +66,7 @@ def _kind(s: Structure) -> tuple:
 
 def _clusters(points: NDArray, reach: float) -> list[list[int]]:
     group = np.arange(len(points))
-    for a, b in cKDTree(points).query_pairs(reach * np.sqrt(points.shape[1]), output_type="ndarray"):
+    for a, b in KDTree(points).query_pairs(reach * np.sqrt(points.shape[1]), output_type="ndarray"):
         group[group == group[b]] = group[a]
     names, counts = np.unique(group, return_counts=True)
     return [np.flatnonzero(group == name).tolist() for name in names[counts > 1]]
@@ -99,7 +100,8 @@ def _near_copies(joined: Dataset, n_train: int) -> set[int]:
         if first and second and len(joined[first[0]]) > 1:
             structures = [joined[k] for k in first + second]
             points = unwrapped(structures) / np.sqrt(len(structures[0]))
-            distance, nearest = cKDTree(points[: len(first)]).query(points[len(first) :])
+            neighbors = KDTree(points[: len(first)]).query(points[len(first) :])
+            distance, nearest = cast(tuple[NDArray, NDArray], neighbors)
             for k, d, n in zip(range(len(second)), distance, nearest, strict=True):
                 if d < NEAR and same_cell(structures[len(first) + k].atoms, structures[n].atoms):
                     found.add(second[k])

@@ -27,6 +27,7 @@ from cambrian.graph import Graph
 from cambrian.math.envelopes import CosineEnvelope, Envelope
 from cambrian.math.symmetry_functions import (
     Block,
+    Kind,
     NarrowBlock,
     RadialBlock,
     Stars,
@@ -67,7 +68,7 @@ class Angular(FunctionSet, ABC):
 
     @property
     @abstractmethod
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """Which of the angular forms it is: narrow or wide."""
 
     def __init__(
@@ -94,13 +95,19 @@ class Angular(FunctionSet, ABC):
 class Narrow(Angular):
     """Narrow angular functions: all three sides of a triangle fade with distance (n2p2 type 3)."""
 
-    kind = "narrow"
+    @property
+    def kind(self) -> Kind:
+        """With the window of the third side."""
+        return "narrow"
 
 
 class Wide(Angular):
     """Wide angular functions: only the two sides at the center fade (n2p2 type 9); whole ζ cost no triplets."""
 
-    kind = "wide"
+    @property
+    def kind(self) -> Kind:
+        """Without the window of the third side."""
+        return "wide"
 
 
 class Listed(FunctionSet):
@@ -202,7 +209,7 @@ class ACSF(Descriptor):
     def _species(self, graph: Graph) -> Int[Tensor, "atoms"]:
         known = torch.isin(graph.numbers, self.elements)
         if not bool(known.all()):
-            strange = symbol(graph.numbers[~known][0])
+            strange = symbol(int(graph.numbers[~known][0]))
             raise UserError(
                 f"these symmetry functions know {', '.join(symbols(self.elements)) or 'no element'}, not {strange}"
             )

@@ -11,6 +11,7 @@ chemical channels: M. A. Cusentino, M. A. Wood, A. P. Thompson, J. Phys. Chem. A
 """
 
 import math
+from typing import cast
 
 import numpy as np
 import torch
@@ -50,6 +51,10 @@ class SO4Bispectrum(Descriptor):
 
     Raises UserError where `radii` or `weights` leave out an element of the data.
     """
+
+    element_radius: Tensor
+    element_weight: Tensor
+    channel_elements: Tensor
 
     def __init__(
         self,
@@ -146,7 +151,8 @@ class SO4Bispectrum(Descriptor):
             columns = torch.cat([columns[:, :1], symmetrized(columns[:, 1:], self.two_j_max, self.n_channels)], dim=1)
         flags = {"bzeroflag": self.bzero, "bnormflag": self.bnorm, "switchflag": self.switch}
         flags |= {"chemflag": self.chem, "wselfallflag": self.wselfall, "quadraticflag": table.quadratic}
-        parameters = {"rcutfac": self.pair_cutoff, "twojmax": self.two_j_max, "rfac0": self.rfac0, "rmin0": self.rmin0}
+        parameters: dict[str, float] = {"rcutfac": self.pair_cutoff, "twojmax": self.two_j_max}
+        parameters |= {"rfac0": self.rfac0, "rmin0": self.rmin0}
         blocks = {}
         for s, coefficients in zip(elements, columns.tolist(), strict=True):
             radius, weight = float(self.element_radius[number(s)]), float(self.element_weight[number(s)])
@@ -178,7 +184,8 @@ class SO4Bispectrum(Descriptor):
         slopes = []
         for axis in torch.eye(3, dtype=graph.r_ij.dtype, device=graph.r_ij.device):
             tangent = axis.expand_as(graph.r_ij).contiguous()
-            elements, slope = torch.func.jvp(lambda r: self._edge_elements(graph, r), (graph.r_ij,), (tangent,))
+            forward = torch.func.jvp(lambda r: self._edge_elements(graph, r), (graph.r_ij,), (tangent,))
+            elements, slope = cast(tuple[Tensor, Tensor], forward)
             slopes.append(torch.view_as_real(slope).flatten(1))
         return elements, torch.stack(slopes)
 

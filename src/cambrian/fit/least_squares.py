@@ -7,6 +7,8 @@ Rows are streamed structure by structure and folded into a triangular factor by 
 the number of structures and the condition number is never squared. The triangle is solved by SVD.
 """
 
+from typing import cast
+
 import numpy as np
 import scipy.linalg
 import torch
@@ -51,7 +53,7 @@ class LeastSquares(Solver):
             raise UserError("no structure has a label to fit to (energy, forces or stress)")
         priors = [v.prior() for v in views]
         known = [np.zeros((0, n)) if p is None else p.numpy() for p, n in zip(priors, sizes, strict=True)]
-        coefficients, figures = triangle.solve(scipy.linalg.block_diag(*known), self.ridge, self.rcond)
+        coefficients, figures = triangle.solve(np.asarray(scipy.linalg.block_diag(*known)), self.ridge, self.rcond)
         for view, part in zip(views, np.split(coefficients, np.cumsum(sizes)[:-1]), strict=True):
             view.coefficients = torch.from_numpy(part)
         return Solution(figures={"n_rows": triangle.n_rows, "n_coefficients": len(coefficients), **figures})
@@ -76,8 +78,8 @@ class Triangle:
     def _fold(self) -> None:
         stacked = np.vstack([self.factor, *self._waiting])
         self._waiting = []
-        (upper,) = scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False)
-        self.factor = upper[: min(stacked.shape)]
+        found = scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False)
+        self.factor = cast(tuple[NDArray], found)[0][: min(stacked.shape)]
 
     def solve(self, prior: NDArray, ridge: float, rcond: float) -> tuple[NDArray, dict[str, float]]:
         """Coefficients of least cost and figures: condition number, rank, root-mean-square weighted residual."""
@@ -87,7 +89,8 @@ class Triangle:
         norms[norms == 0] = 1.0
         scaled = np.vstack([X / norms, prior / norms, np.sqrt(ridge) * np.eye(self.n_columns)])
         target = np.concatenate([y, np.zeros(len(scaled) - len(y))])
-        solution, _, rank, singular = scipy.linalg.lstsq(scaled, target, cond=rcond, lapack_driver="gelsd")
+        found = scipy.linalg.lstsq(scaled, target, cond=rcond, lapack_driver="gelsd")
+        solution, _, rank, singular = cast(tuple[NDArray, NDArray, int, NDArray], found)
         coefficients = solution / norms
         rms = np.linalg.norm(X @ coefficients - y) / np.sqrt(max(self.n_rows, 1))
         condition = float(singular[0] / singular[singular > 0][-1])

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from cambrian.contracts.evaluate import Prediction
 from cambrian.contracts.linear import Linear
-from cambrian.contracts.potential import Potential, Sum
+from cambrian.contracts.potential import Potential, Sum, everywhere
 from cambrian.contracts.prepared import Live, Prepared, prepare
 from cambrian.data.dataset import Dataset
 from cambrian.data.labels import Labels
@@ -151,10 +151,11 @@ def _weighted_rows(graph: Graph, labels: Labels, parts, base: Prediction, weight
     factor = weights.energy * labels.energy_weight / n_atoms
     rows = [factor[:, None] * torch.cat([p.energy for p in parts], dim=-1)]
     targets = [factor * (labels.energy - base.energy)]
-    if all(p.forces is not None for p in parts):
-        rows.append(weights.force * labels.force_weight * torch.cat([p.forces for p in parts], dim=-1).flatten(0, 1))
+    forces, stresses = everywhere(p.forces for p in parts), everywhere(p.stress for p in parts)
+    if forces and stresses and base.forces is not None and base.stress is not None:
+        rows.append(weights.force * labels.force_weight * torch.cat(forces, dim=-1).flatten(0, 1))
         targets.append(weights.force * labels.force_weight * (labels.forces - base.forces).flatten())
-        stress = torch.cat([p.stress for p in parts], dim=-1)
+        stress = torch.cat(stresses, dim=-1)
         rows.append(weights.stress * labels.stress_weight * voigt(stress.movedim(-1, 1))[0].T)
         targets.append(weights.stress * labels.stress_weight * voigt(labels.stress - base.stress)[0])
     X, y = torch.cat(rows).numpy(), torch.cat(targets).numpy()

@@ -136,12 +136,19 @@ def batch(graphs: list[Graph]) -> Graph:
         parts = [getattr(g, name) for g in graphs]
         return torch.cat(parts if start is None else [p + s for p, s in zip(parts, start, strict=True)])
 
-    same = ("positions", "numbers", "cell", "pbc", "shift", "r_ij", "total_charge", "spin", "owned")
     return Graph(
-        **{name: joined(name) for name in same},
+        positions=joined("positions"),
+        numbers=joined("numbers"),
         structure=joined("structure", structure_start),
+        cell=joined("cell"),
+        pbc=joined("pbc"),
         center=joined("center", atom_start),
         neighbor=joined("neighbor", atom_start),
+        shift=joined("shift"),
+        r_ij=joined("r_ij"),
+        total_charge=joined("total_charge"),
+        spin=joined("spin"),
+        owned=joined("owned"),
         cutoff=cutoff,
     )
 

@@ -126,7 +126,7 @@ def refuse_bad_geometry(atoms: Atoms) -> None:
     box = atoms.cell.complete().array if atoms.pbc.any() else np.zeros((3, 3))
     center, neighbor, distance = finder.compute(atoms.get_positions(), box, atoms.pbc, quantities="ijd")
     if distance.min(initial=PROBE) < CLOSEST:
-        raise _coincident(atoms, center, neighbor, distance.argmin())
+        raise _coincident(atoms, center, neighbor, int(distance.argmin()))
 
 
 def _refuse_bad_cell(atoms: Atoms) -> None:

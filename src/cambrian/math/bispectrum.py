@@ -85,7 +85,8 @@ def symmetrized(
 
 
 def _channel_triples(halves: Halves) -> list[tuple[int, int, int]]:
-    return list(product(range(halves[0].shape[1]), repeat=3))
+    channels = range(halves[0].shape[1])
+    return list(product(channels, channels, channels))
 
 
 def _row_weights(j: int, like: Tensor) -> Float[Tensor, "halves 1"]:

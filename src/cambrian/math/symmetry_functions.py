@@ -26,6 +26,7 @@ from torch import Tensor
 from cambrian.math.envelopes import Envelope
 from cambrian.math.spherical_harmonics import degrees, spherical_harmonics, spherical_harmonics_and_gradient
 
+Kind = Literal["radial", "narrow", "wide"]
 Combination = tuple[float, float]  # ζ, λ
 Channel = tuple[float, float]  # η in 1/Å², r_s in Å
 
@@ -34,7 +35,7 @@ Channel = tuple[float, float]  # η in 1/Å², r_s in Å
 class SymmetryFunction:
     """One function: which neighbors it counts (one or two species indices, ascending) and its parameters (1/Å², Å)."""
 
-    kind: Literal["radial", "narrow", "wide"]
+    kind: Kind
     neighbors: tuple[int, ...]
     eta: float
     shift: float

@@ -10,7 +10,8 @@ which share of the largest variance directions are brought to unit size. Feature
 J. Behler, M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007); Y. LeCun et al., Efficient BackProp (1998).
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -35,6 +36,9 @@ class NeuralRegressor(Regressor):
     `energy_scale` (eV) multiplies the output; `seed` decides the initial weights.
     """
 
+    center: Tensor
+    transform: Tensor
+
     def __init__(
         self,
         *,
@@ -51,7 +55,8 @@ class NeuralRegressor(Regressor):
             raise UserError(f"a hidden layer needs at least one node: hidden cannot be {list(hidden)}")
         self.hidden, self.activation = tuple(hidden), ACTIVATIONS[activation]
         self.whitening, self.energy_scale, self.seed = whitening, energy_scale, seed
-        self.layers = nn.ModuleList(SpeciesLinear() for _ in range(len(hidden) + 1))
+        layers = nn.ModuleList(SpeciesLinear() for _ in range(len(hidden) + 1))
+        self.layers = cast(Sequence[SpeciesLinear], layers)
         self.register_buffer("center", torch.zeros(0, 0, dtype=torch.float64))  # (species, features)
         self.register_buffer("transform", torch.zeros(0, 0, 0, dtype=torch.float64))  # (species, features, inputs)
 

@@ -100,10 +100,13 @@ def _save_system(
         tables["box"] = [s.atoms.cell.array.reshape(-1) / units.length for s in members]
     if all(s.has_energy for s in members):
         tables["energy"] = [np.array(s.energy / units.energy) for s in members]
-    if all(s.forces is not None for s in members):
-        tables["force"] = [s.forces.reshape(-1) * units.length / units.energy for s in members]
-    if all(s.stress is not None for s in members):
-        tables["virial"] = [-s.stress.reshape(-1) * s.atoms.get_volume() / units.energy for s in members]
+    forces = [s.forces for s in members if s.forces is not None]
+    if len(forces) == len(members):
+        tables["force"] = [f.reshape(-1) * units.length / units.energy for f in forces]
+    stresses = [s.stress for s in members if s.stress is not None]
+    if len(stresses) == len(members):
+        volumes = [s.atoms.get_volume() for s in members]
+        tables["virial"] = [-s.reshape(-1) * v / units.energy for s, v in zip(stresses, volumes, strict=True)]
     write_text(folder / "type.raw", "\n".join(map(str, types)) + "\n")
     write_text(folder / "type_map.raw", "\n".join(elements.symbols(species)) + "\n")
     if not periodic:

@@ -205,13 +205,14 @@ def _floats(words: list[str], width: int) -> NDArray:
         return np.array(list(map(float, words))).reshape(-1, width)
     except ValueError:
         pass
+    values: list[float] = []
     for k, word in enumerate(words):
         try:
-            words[k] = float(re.sub("[dD]", "e", word, count=1))  # Fortran writes 1.0D+00
+            values.append(float(re.sub("[dD]", "e", word, count=1)))  # Fortran writes 1.0D+00
         except ValueError:
             hint = "; the writer's field was too narrow" if "*" in word else ""
             raise UserError(f"atom {k // width} has '{word}' where a number should stand{hint}") from None
-    return np.array(words, dtype=float).reshape(-1, width)
+    return np.array(values).reshape(-1, width)
 
 
 def _shaped(values: NDArray, kind: str) -> NDArray:

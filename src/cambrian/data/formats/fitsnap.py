@@ -6,6 +6,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def _configurations(file: Path) -> Iterator[Frame]:
             raise UserError(f"{file}, frame {index}: {type(error).__name__}: {error}") from None
 
 
-def _frame(entry: dict, dataset: dict, file: Path, index: int) -> Frame:
+def _frame(entry: dict[str, Any], dataset: dict, file: Path, index: int) -> Frame:
     style = str(dataset.get("PositionsStyle", "angstrom")).lower()
     if style != "angstrom":
         raise UserError(f"positions are in '{style}'; only angstrom is read")

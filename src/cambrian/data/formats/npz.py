@@ -46,8 +46,9 @@ class NPZ(Format):
         if positions.ndim != 3 or positions.shape[1:] != (numbers.size, 3):
             raise UserError(f"positions have the shape {positions.shape}, not (frames, {numbers.size}, 3)")
         for what in ("energy", "forces"):
-            if found[what] is not None and len(found[what]) != len(positions):
-                raise UserError(f"{len(found[what])} values of the {what} for {len(positions)} geometries")
+            values = found[what]
+            if values is not None and len(values) != len(positions):
+                raise UserError(f"{len(values)} values of the {what} for {len(positions)} geometries")
         shared = {"level_of_theory": str(stored["theory"])} if "theory" in stored else {}
         cell = stored["lattice"].T if "lattice" in stored else np.zeros((3, 3))  # sGDML's columns are vectors
         for k, r in enumerate(positions):
