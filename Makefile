@@ -35,7 +35,7 @@ docs: env
 
 lint: env
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lint]'
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright --pythonpath $(BIN)/python
 
 clean:
 	rm -rf .venv build demo site

@@ -1,4 +1,4 @@
-"""Run every benchmark of this folder, one after another; `python benchmarks/run.py snap` runs those whose name holds `snap`.
+"""Run every benchmark of this folder, one after another; `python benchmarks/run.py snap` runs those named so.
 
 Each prints its own table. What was measured, on which machine and with which command stands in RESULTS.md.
 """

@@ -1,4 +1,4 @@
-"""The house has floors: a file imports only from lower ones, families never import a sibling, nothing goes in circles."""
+"""The house has floors: a file imports only from lower ones, families never import a sibling, and no circles."""
 
 import ast
 from functools import cache

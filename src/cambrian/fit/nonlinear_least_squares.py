@@ -81,7 +81,8 @@ class NonlinearLeastSquares(Solver):
             return first
         every = max(1, len(problem.train) // STRUCTURES_AT_START)
         system = _System.of(self, problem, free, problem.train[::every], first)
-        sobol = qmc.Sobol(int(free.is_log.sum()), seed=problem.seed)
+        # scipy names it rng from 1.15 on, and takes both
+        sobol = qmc.Sobol(int(free.is_log.sum()), seed=problem.seed)  # pyright: ignore[reportCallIssue]
         moves = np.zeros((self.starts, len(first)))
         # the first Sobol points are drawn as a power of two, which the sequence asks for
         points = sobol.random_base2(int(np.ceil(np.log2(self.starts))))

@@ -17,7 +17,7 @@ from cambrian.descriptors.acsf import ACSF, Radial, Wide
 from cambrian.fit.gradient_descent import GradientDescent
 from cambrian.math.envelopes import Envelope, PolynomialEnvelope
 from cambrian.math.symmetry_grids import GasteggerShifted, ImbalzanoCentered
-from cambrian.regressors.neural import NeuralRegressor
+from cambrian.regressors.neural import Activation, NeuralRegressor
 
 
 def hdnnp(
@@ -27,7 +27,7 @@ def hdnnp(
     n_angular: int = 3,
     zetas: tuple[float, ...] = (1, 2, 4),
     hidden: tuple[int, ...] = (30, 30),
-    activation: str = "tanh",
+    activation: Activation = "tanh",
     whitening: float = 1e-4,
     envelope: Envelope = PolynomialEnvelope(order=2),
     repulsion: Potential | None = Frozen(ZBL()),

@@ -27,6 +27,7 @@ ACTIVATIONS = {
     "sigmoid": torch.sigmoid,
     "gelu": nn.functional.gelu,
 }  # forces enter the loss, so each needs two derivatives: no relu
+Activation = Literal["tanh", "softplus", "silu", "sigmoid", "gelu"]
 
 
 class NeuralRegressor(Regressor):
@@ -43,7 +44,7 @@ class NeuralRegressor(Regressor):
         self,
         *,
         hidden: tuple[int, ...] = (30, 30),
-        activation: Literal["tanh", "softplus", "silu", "sigmoid", "gelu"] = "tanh",
+        activation: Activation = "tanh",
         whitening: float = 1e-5,
         energy_scale: float = 1.0,
         seed: int = 0,
