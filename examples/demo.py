@@ -7,7 +7,7 @@ goes into one folder; a demo that was interrupted goes on from there when it is 
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tblite on nine atoms is fastest on one thread; the fit takes its own
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # nine atoms: more threads only wait for each other
 
 import argparse
 import json
@@ -102,7 +102,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=Path("demo"), metavar="DIR", help="folder for everything")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2, help="threads of the fit")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the fit: its matrices are small")
     parser.add_argument("--steps", type=int, default=10_000, help="steps of 1 fs of each trajectory")
     parser.add_argument("--nve-steps", type=int, default=10_000, help="steps of 0.5 fs of the final dynamics")
     settings = ["solver.max_minutes=1.75"]
