@@ -25,13 +25,13 @@ def hdnnp(
     cutoff: float = 6.0,
     n_radial: int = 10,
     n_angular: int = 3,
-    zetas: tuple[float, ...] = (1, 2, 4),
+    zetas: tuple[float, ...] = (1, 4),
     hidden: tuple[int, ...] = (30, 30),
     activation: Activation = "tanh",
-    whitening: float = 1e-4,
+    whitening: float = 2e-3,
     envelope: Envelope = PolynomialEnvelope(order=2),
     repulsion: Potential | None = Frozen(ZBL()),
-    solver: Solver = GradientDescent(batch_size=4, epochs=300, energy_weight=10.0),
+    solver: Solver = GradientDescent(learning_rate=5e-3, batch_size=4, epochs=250, energy_weight=5.0, clip=1.0),
     seed: int = 0,
 ) -> tuple[Potential, Solver]:
     """Symmetry functions and a neural network per element.

@@ -45,7 +45,7 @@ class NeuralRegressor(Regressor):
         *,
         hidden: tuple[int, ...] = (30, 30),
         activation: Activation = "tanh",
-        whitening: float = 1e-5,
+        whitening: float = 2e-3,
         energy_scale: float = 1.0,
         seed: int = 0,
     ):
