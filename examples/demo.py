@@ -62,7 +62,7 @@ class Trajectory:
         dynamics.run(start, seed=self.seed, trajectory=file)
         frames = [a for a in read_frames(file, ":") if a.info["time_fs"] >= EQUILIBRATION_FS]
         for frame in frames:
-            frame.calc, frame.info = None, {"config_type": self.name}
+            frame.calc, frame.info = None, {"config_type": f"{self.temperature_K:.0f} K"}
         return frames
 
 

@@ -141,8 +141,10 @@ def check_section(result: Result, *, title: str | None = None) -> Section:
     else:
         plain = {k: v for k, v in result.figures.items() if isinstance(v, (int, float, str))}
         blocks.append(facts([(k.replace("_", " "), _spelled(v)) for k, v in plain.items()]))
+        blocks.append(paragraph("Energies in eV or eV/atom, lengths in Å, times in ps.", "note"))
     drawn = [figure(draw, name.rsplit(".", 1)[0].replace("_", " ")) for name, draw in result.plots.items()]
-    return Section(title or result.name, [*blocks, side_by_side(drawn)])
+    heading = title or result.name[:1].upper() + result.name[1:]
+    return Section(heading, [*blocks, side_by_side(drawn)])
 
 
 def check_sections(results: Iterable[Result]) -> list[Section]:

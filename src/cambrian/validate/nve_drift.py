@@ -104,7 +104,7 @@ class NVEDrift(Check):
         if 2 * error > self.drift:
             sentence += "; run longer to tell a smaller drift from none"
         plots = {"nve_energy": partial(_draw, times=times, energies=energies)}
-        return Result("nve drift", figures, verdict, sentence, tolerance={"drift": self.drift}, plots=plots)
+        return Result("NVE drift", figures, verdict, sentence, tolerance={"drift": self.drift}, plots=plots)
 
     @classmethod
     def example(cls) -> "NVEDrift":
@@ -113,7 +113,7 @@ class NVEDrift(Check):
 
 
 def _broken(words: str) -> Result:
-    return Result("nve drift", {"drift": None}, "failed", f"the run broke: {words}")
+    return Result("NVE drift", {"drift": None}, "failed", f"the run broke: {words}")
 
 
 def _draw(axes, times: NDArray, energies: NDArray) -> None:
