@@ -26,7 +26,7 @@ def deploy(
     written = write(load_potential(potential, own), output, name=name)
     for path in written:
         out().print(escape(str(path)))
-    err().print(f"Wrote {len(written)} files for {to}")
+    err().print(f"Wrote {len(written)} files for {to}; the comments in them say how to use them")
 
 
 def import_(

@@ -49,7 +49,11 @@ def fit(
         from_file(place)
     chosen = Recipe.of(recipe, [Setting.parse(text) for text in set_ or ()])
     seed = seed if seed is not None else chosen.seed or 0
+    if test_fraction is not None and not 0 < test_fraction < 1:
+        raise UserError(f"--test-fraction is a number between 0 and 1, not {test_fraction}")
     with Folder(output) as folder:
+        if (folder / "potential.safetensors").exists():
+            warn([f"{folder} holds a fit; its potential will be kept as potential.previous.safetensors"])
         train, held_out = reading.read(data), reading.read(test) if test else None
         if test_fraction is not None:
             train, held_out = train.split(1 - test_fraction, by=split_by, seed=seed)

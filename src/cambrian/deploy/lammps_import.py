@@ -182,11 +182,16 @@ def _input_of(folder: Path) -> Path | None:
     candidates = [
         f
         for f in sorted(folder.iterdir())
-        if f.is_file() and f.suffix not in (".snapcoeff", ".snapparam") and f.stat().st_size < LARGEST_INPUT
+        if f.is_file()
+        and f.suffix not in (".snapcoeff", ".snapparam")
+        and not f.name.startswith("log.")
+        and f.stat().st_size < LARGEST_INPUT
     ]
     holding = [f for f in candidates if any(w.startswith("pair_style") for w in _text(f).splitlines())]
     if len(holding) > 1:
-        raise UserError(f"{folder} has pair_style lines in {', '.join(f.name for f in holding)}; name one of them")
+        raise UserError(
+            f"{folder} has pair_style lines in {', '.join(f.name for f in holding)}; give one of these files instead"
+        )
     return holding[0] if holding else None
 
 

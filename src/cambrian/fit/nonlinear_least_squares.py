@@ -27,6 +27,7 @@ MOST_PARAMETERS = 300  # each costs one evaluation of all data per step
 STRUCTURES_AT_START = 32  # on which starts are compared
 BATCH = 16
 HUGE = 1e100  # residuals whose squares would overflow
+SLIGHT = 1e-5  # 1/eV: what the data leave open, such as energies of elements in one composition, stays near zero
 CORRELATED = 1e8  # condition number from which a note is written
 
 
@@ -178,7 +179,8 @@ class _System:
 
     def residuals(self, values: NDArray) -> NDArray:
         """Those of the data, then those of the prior."""
-        pull = self.solver.ridge * np.sqrt(self.n_residuals) * (values - self.center)[self.free.is_log]
+        hold = np.where(self.free.is_log, self.solver.ridge, SLIGHT)
+        pull = hold * np.sqrt(self.n_residuals) * (values - self.center)
         found = np.concatenate([self.plain(values), pull])
         return np.where(np.abs(found) < HUGE, found, np.inf)  # a step that ends here is taken back
 
@@ -234,6 +236,6 @@ def _notes(found: OptimizeResult, figures: dict) -> list[str]:
     if figures["condition_number"] > CORRELATED:
         notes.append(
             f"Some parameters are told only together by these data (condition number {figures['condition_number']:.1e} "
-            "of the scaled normal equations); solver.ridge holds them near the first guess."
+            "of the scaled normal equations); they stay near the first guess where solver.ridge holds them."
         )
     return notes

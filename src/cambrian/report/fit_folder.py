@@ -18,14 +18,20 @@ CHECKPOINT = "checkpoint.safetensors"
 
 
 def write_fit(folder: Path, fit: Fit, *, name: str, recipe: str, warnings: Sequence[str] = ()) -> None:
-    """Write all files of a fit; `recipe` is its YAML. Raises UserError where the folder cannot be written."""
+    """Write all files of a fit; `recipe` is its YAML. Raises UserError where the folder cannot be written.
+
+    The potential of an earlier fit in this folder is kept as potential.previous.safetensors.
+    """
     metrics = fit.metrics()
     write_in_place(folder / "recipe.yaml", recipe.encode())
     write_in_place(folder / "history.csv", history_text(fit.solution.history).encode())
     write_in_place(folder / "metrics.json", (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
     sections = fit_sections(fit, name=name, recipe=recipe, warnings=warnings)
     write_page(folder / "report.html", f"{name}: report of the fit", sections, subtitle=str(folder.resolve().name))
-    save(fit.potential, folder / "potential.safetensors", record(fit))
+    potential = folder / "potential.safetensors"
+    if potential.exists():
+        potential.replace(folder / "potential.previous.safetensors")
+    save(fit.potential, potential, record(fit))
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 

@@ -45,6 +45,8 @@ def verdict(fit: Fit, name: str) -> list[str]:
     if not errors:
         return [first, "There is no label to judge it by."]
     second = f"On {figures['n_structures']} {PART_WORDS[part]} {' and '.join(errors)} on average (MAE)."
+    if part == "train":
+        return [first, second, "Nothing independent is there to judge it by: hold a test set out."]
     ratio, what = relative_error(fit.parts[part])
     if ratio is None:
         return [first, second]

@@ -44,7 +44,7 @@ class NVE(Ensemble):
     conserves_momentum = True
 
     def __init__(self, temperature_K: float = 300.0):
-        self.temperature_K = temperature_K
+        self.temperature_K = _sound(temperature_K)
 
     def integrator(self, atoms: Atoms, timestep_fs: float, rng: np.random.Generator) -> VelocityVerlet:
         """Velocity Verlet."""
@@ -60,7 +60,7 @@ class NVT(Ensemble):
     """Constant temperature; velocities forget themselves in `relaxation_fs`, the inverse of the friction."""
 
     def __init__(self, temperature_K: float = 300.0, *, relaxation_fs: float = 100.0):
-        self.temperature_K, self.relaxation_fs = temperature_K, relaxation_fs
+        self.temperature_K, self.relaxation_fs = _sound(temperature_K), relaxation_fs
 
     def integrator(self, atoms: Atoms, timestep_fs: float, rng: np.random.Generator) -> LangevinBAOAB:
         """Langevin dynamics."""
@@ -94,7 +94,7 @@ class NPT(Ensemble):
         pressure_relaxation_fs: float = 1000.0,
         cell: Literal["isotropic", "free"] = "isotropic",
     ):
-        self.temperature_K, self.pressure_GPa, self.cell = temperature_K, pressure_GPa, cell
+        self.temperature_K, self.pressure_GPa, self.cell = _sound(temperature_K), pressure_GPa, cell
         self.relaxation_fs, self.pressure_relaxation_fs = relaxation_fs, pressure_relaxation_fs
 
     def integrator(self, atoms: Atoms, timestep_fs: float, rng: np.random.Generator) -> LangevinBAOAB:
@@ -124,3 +124,9 @@ class NPT(Ensemble):
 def _refuse_constraints(atoms: Atoms) -> None:
     if atoms.constraints:
         raise UserError("Langevin dynamics would move atoms that are held; remove the constraints, or run nve")
+
+
+def _sound(temperature_K: float) -> float:
+    if not 0 <= temperature_K < float("inf"):
+        raise UserError(f"a temperature of {temperature_K:g} K does not exist; give one of 0 K or more")
+    return temperature_K

@@ -133,7 +133,7 @@ class RDF(Check):
         verdict: Verdict = "passed" if figures["score"] <= self.score + figures["noise"] else "failed"
         sentence = (
             f"g(r) differs from the reference by {100 * figures['score']:.2g} % in {worst}, "
-            f"{100 * figures['noise']:.2g} % of it noise ({100 * self.score:.2g} % tolerated)"
+            f"{100 * figures['noise']:.2g} % of it noise ({100 * self.score:.2g} % tolerated beyond the noise)"
         )
         plots = {f"rdf_{name}": partial(_draw, name=name, found=found[name], expected=expected[name]) for name in pairs}
         curves = {
