@@ -30,7 +30,7 @@ from cambrian.configuration import Recipe, Setting
 from cambrian.contracts.check import Result
 from cambrian.fit import Fit
 from cambrian.label import label
-from cambrian.label.xtb import Tblite
+from cambrian.label.tblite import Tblite
 from cambrian.report.fit_folder import write_fit
 from cambrian.report.fit_report import check_sections, fit_sections
 from cambrian.report.html import write_page

@@ -12,8 +12,8 @@ FLOORS = {
     1: ("elements", "math", "native"),
     2: ("graph",),
     3: ("data", "contracts"),
-    4: ("classical", "descriptors", "regressors", "networks", "electrostatics"),
-    5: ("fit", "label", "sample", "select", "calculator", "deploy"),
+    4: ("classical", "descriptors", "regressors", "networks", "electrostatics", "calculator"),
+    5: ("fit", "label", "sample", "select", "deploy"),
     6: ("recipes", "validate", "learn"),
     7: ("configuration", "report"),
     8: ("compare", "workflow"),
@@ -21,7 +21,7 @@ FLOORS = {
     10: ("",),  # the package itself, which only users import
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
-FAMILIES = FLOORS[4]
+FAMILIES = ("classical", "descriptors", "regressors", "networks", "electrostatics")
 ATTICS = {"utils", "util", "helpers", "common", "misc", "tools", "core", "base"}
 
 
@@ -151,7 +151,7 @@ except ImportError:
         ("cambrian.fit.fit", "cambrian.classical.zbl"),
         ("cambrian.graph.graph", "cambrian.data.dataset"),
         ("cambrian.data.dataset", "cambrian.contracts.potential"),
-        ("cambrian.label.xtb", "cambrian.sample.dynamics"),
+        ("cambrian.label.tblite", "cambrian.sample.dynamics"),
         ("cambrian.math.radial", "cambrian.native.library"),
         ("cambrian.recipes.snap", "cambrian"),
     ],

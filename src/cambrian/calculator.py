@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators import calculator as ase_calculator
+from ase.calculators.calculator import BaseCalculator
 from ase.outputs import Properties, all_outputs
 from numpy.typing import NDArray
 
@@ -20,6 +21,7 @@ from cambrian.contracts.archive import fingerprint, load
 from cambrian.contracts.compose import Committee, Spread
 from cambrian.contracts.engine import predictor
 from cambrian.contracts.evaluate import Prediction
+from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.potential import Potential
 from cambrian.data.labelling import charge_and_spin
 from cambrian.graph import NeighborList
@@ -85,6 +87,17 @@ class Calculator(ase_calculator.Calculator):
     def export_properties(self) -> Properties:
         """The results that ASE has a name for."""
         return Properties({name: value for name, value in self.results.items() if name in all_outputs})
+
+
+def calculator_for(driver: Potential | Labeller, atoms: Atoms) -> BaseCalculator:
+    """A calculator of a potential or of a reference method for one structure, whose charge and spin are in `info`.
+
+    Raises UserError where a reference method has none.
+    """
+    if isinstance(driver, Potential):
+        return Calculator(driver)
+    total_charge, spin = charge_and_spin(atoms.info)
+    return driver.calculator(total_charge=total_charge, spin=spin)
 
 
 def _read_by_potentials(atoms: Atoms) -> dict:

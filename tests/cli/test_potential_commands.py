@@ -102,7 +102,7 @@ def test_validate_with_tolerance_and_page(run, fitted, argon, tmp_path):
     failed = run(*command, "--set", "errors.force_mae=1e-9", "--report", tmp_path / "page.html", code=1)
     assert "above what is tolerated: force_mae" in " ".join(failed.stderr.split())
     assert "<svg role=" in (tmp_path / "page.html").read_text()
-    assert "begin with the name of a check" in run.refuses(*command, "--set", "force_mae=1")
+    assert "begin with one of errors" in run.refuses(*command, "--set", "force_mae=1")
 
 
 def test_messages_name_options():

@@ -21,7 +21,7 @@ import cambrian
 from cambrian.data import Structure
 from cambrian.errors import UserError
 from cambrian.label import label
-from cambrian.label.ase_calculator import ASELabeller
+from cambrian.label.ase import ASELabeller
 from cambrian.label.cache import key_of
 
 

@@ -14,8 +14,8 @@ from cambrian.configurable import describe
 from cambrian.contracts.catalogue import build, classes
 from cambrian.contracts.labeller import Labeller
 from cambrian.errors import MissingExtraError, UserError
-from cambrian.label.ase_calculator import ASELabeller
-from cambrian.label.xtb import Tblite
+from cambrian.label.ase import ASELabeller
+from cambrian.label.tblite import Tblite
 
 xtb = pytest.mark.skipif(importlib.util.find_spec("tblite") is None, reason="needs tblite")
 

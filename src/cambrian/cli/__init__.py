@@ -1,20 +1,20 @@
 """The command `cambrian`: each command is a thin file; torch is imported only by those that compute."""
 
+import importlib
 import logging
+import pkgutil
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from cambrian.cli.catalogue import list_, schema
 from cambrian.cli.console import Commands
-from cambrian.cli.deploy import deploy, import_
-from cambrian.cli.fit import fit
-from cambrian.cli.init import init
-from cambrian.cli.inspect import inspect
-from cambrian.cli.md import md
-from cambrian.cli.predict import predict
-from cambrian.cli.validate import validate
+
+ORDER = (
+    *("inspect", "init", "sample", "select", "label", "fit", "learn", "validate", "compare"),
+    *("predict", "md", "deploy", "import", "run", "list", "schema"),
+)  # as a project goes
 
 app = typer.Typer(
     cls=Commands,
@@ -23,18 +23,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for name, command in {
-    "inspect": inspect,
-    "init": init,
-    "fit": fit,
-    "validate": validate,
-    "predict": predict,
-    "md": md,
-    "deploy": deploy,
-    "import": import_,
-    "list": list_,
-    "schema": schema,
-}.items():
+
+
+def commands() -> dict[str, Callable]:
+    """The commands of all files of this folder: what each file lists as COMMANDS."""
+    names = [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
+    files = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    found = {name: command for file in files for name, command in getattr(file, "COMMANDS", {}).items()}
+    return {name: found[name] for name in sorted(found, key=lambda n: ORDER.index(n) if n in ORDER else len(ORDER))}
+
+
+for name, command in commands().items():
     app.command(name)(command)
 
 

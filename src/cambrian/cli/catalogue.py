@@ -39,3 +39,6 @@ def schema(
         sys.stdout.write(text)
     else:
         write_in_place(output, text.encode())
+
+
+COMMANDS = {"list": list_, "schema": schema}

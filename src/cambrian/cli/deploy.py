@@ -57,3 +57,6 @@ def function_of(function: str, program: str) -> Callable:
     if program not in known:
         raise UserError(f"'{program}' is not known here{nearest(program, known)}; there are {', '.join(known)}")
     return known[program]
+
+
+COMMANDS = {"deploy": deploy, "import": import_}

@@ -129,3 +129,6 @@ class Folder:
         for folder in self._made:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+
+COMMANDS = {"fit": fit}

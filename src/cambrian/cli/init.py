@@ -30,3 +30,6 @@ def init(
         raise UserError(f"{output} is there already; choose another name, so that nothing is lost")
     write_in_place(output, text.encode())
     err().print(f"Wrote {output}; next: cambrian fit {output} {' '.join(data)} --test-fraction 0.1 -o fit")
+
+
+COMMANDS = {"init": init}

@@ -47,3 +47,6 @@ def places(structures, finding) -> str:
         return ""
     named = ", ".join(structures[k].where for k in finding.frames[:N_PLACES])
     return f" ({named}{' ...' if len(finding.frames) > N_PLACES else ''})"
+
+
+COMMANDS = {"inspect": inspect}

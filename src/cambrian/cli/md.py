@@ -109,3 +109,6 @@ def show(run, n_atoms: int, seconds: float | None) -> None:
         rows.append(["wall time, s", f"{seconds:.1f}"])
         rows.append(["speed, µs/atom/step", f"{1e6 * seconds / (run.n_steps * n_atoms):.3g}"])
     out().print(table("Dynamics", ["", ""], rows))
+
+
+COMMANDS = {"md": md}

@@ -32,3 +32,6 @@ def predict(
         found = run(model, structures, progress=lambda fraction: bars("predict", fraction))
     write(output, with_predictions(structures, found))
     err().print(f"Wrote predictions of {len(structures)} structures into {output}")
+
+
+COMMANDS = {"predict": predict}

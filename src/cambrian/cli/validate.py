@@ -3,7 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -11,6 +11,9 @@ from rich.markup import escape
 from cambrian.cli.console import Bars, err, out, table
 from cambrian.cli.options import OwnClasses, Reading, SetOptions, load_potential, reads_data
 from cambrian.errors import UserError
+
+if TYPE_CHECKING:
+    from cambrian.contracts.check import Check
 
 FAILED = 1
 
@@ -32,9 +35,10 @@ def validate(
     --set CHECK.KEY=VALUE changes a setting of a check, such as errors.force_mae=0.1 for what is tolerated. Exits with
     code 1 where a check fails.
     """
-    from cambrian.configuration.kinds import checks
+    from cambrian.configuration.kinds import named
+    from cambrian.contracts.check import Check
 
-    known = checks()
+    known = named(Check)
     names = [w for k, w in enumerate(words) if all(v in known for v in words[: k + 1])]
     rest = words[len(names) :]
     if not names:
@@ -47,27 +51,19 @@ def validate(
     results = {}
     for name, check in made.items():
         with Bars() as bars:
-            results[name] = check.run(potential, reference, partial(bars, name))
+            results[name] = check.run(potential, reference, progress=partial(bars, name))
         show(name, results[name])
     write(results, json_, report, str(rest[0]))
     if any(r.verdict == "failed" for r in results.values()):
         raise typer.Exit(FAILED)
 
 
-def configured(names: list[str], texts) -> dict[str, Any]:
+def configured(names: list[str], texts) -> "dict[str, Check]":
     """The checks, with the settings that are theirs."""
-    from cambrian.configuration import Setting
-    from cambrian.configuration.kinds import check_of
-    from cambrian.configuration.settings import apply, defaults
-    from cambrian.contracts.catalogue import construct
+    from cambrian.configuration.kinds import make, settings_by_name
+    from cambrian.contracts.check import Check
 
-    arguments = {name: defaults(check_of(name)) for name in names}
-    for setting in map(Setting.parse, texts):
-        name, *place = setting.place
-        if name not in arguments or not place:
-            raise UserError(f"{setting.where}: begin with the name of a check: {', '.join(names)}")
-        apply(check_of(name), arguments[name], Setting(tuple(place), setting.value, setting.where))
-    return {name: construct(check_of(name), given, where=name) for name, given in arguments.items()}
+    return {name: make(Check, name, settings) for name, settings in settings_by_name(texts, names).items()}
 
 
 def show(name: str, result) -> None:
@@ -103,3 +99,6 @@ def write(results: dict, json_file: Path | None, report: Path | None, title: str
     if report is not None:
         sections = [check_section(result, title=name.replace("_", " ")) for name, result in results.items()]
         write_page(report, "Validation", sections, subtitle=title)
+
+
+COMMANDS = {"validate": validate}

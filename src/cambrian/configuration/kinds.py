@@ -1,39 +1,71 @@
-"""What `cambrian list` shows: every kind of thing, each thing with the first sentence of its docstring."""
+"""What `cambrian list` shows, and things by the names that commands know them by.
+
+A check, labeller, sampler or selector is called by the name of its file on the command line: `nve_drift`, `tblite`,
+`rattle`, `farthest_point`.
+"""
 
 import re
+from collections.abc import Iterable, Mapping
 
 from cambrian.configuration.recipe import recipes
 from cambrian.configuration.schema import first_sentence
-from cambrian.contracts.catalogue import classes, contracts
+from cambrian.configuration.settings import Setting, apply, defaults
+from cambrian.contracts.catalogue import classes, construct, contracts, nearest
 from cambrian.contracts.check import Check
+from cambrian.contracts.labeller import Labeller
+from cambrian.contracts.sampler import Sampler
+from cambrian.contracts.selector import Selector
 from cambrian.data.formats import formats
 from cambrian.errors import UserError
+
+CALLED_BY_FILE = (Check, Labeller, Sampler, Selector)
 
 
 def kinds() -> dict[str, dict[str, str]]:
     """Names and first sentences by kind: recipes, formats, and every contract with its concrete classes."""
     found = {"recipes": {name: first_sentence(function) for name, function in recipes().items()}}
     for contract in contracts():
-        if contract is not Check:
-            found[_plural(contract.__name__)] = {n: first_sentence(c) for n, c in classes(contract).items()}
-    found["checks"] = {name: first_sentence(cls) for name, cls in checks().items()}
+        known = named(contract) if contract in CALLED_BY_FILE else classes(contract)
+        found[plural(contract.__name__)] = {name: first_sentence(cls) for name, cls in known.items()}
     found["formats"] = {f.name: first_sentence(type(f)) for f in formats()}
     return dict(sorted(found.items(), key=lambda kind: (kind[0] != "recipes", kind[0])))
 
 
-def checks() -> dict[str, type[Check]]:
-    """Checks by the name of their file, which is what the command line calls them."""
-    return {cls.__module__.rpartition(".")[2]: cls for cls in classes(Check).values()}
+def named(contract: type) -> dict[str, type]:
+    """The classes of a contract by the names of their files."""
+    return {cls.__module__.rpartition(".")[2]: cls for cls in classes(contract).values()}
 
 
-def check_of(name: str) -> type[Check]:
-    """The check of a name; raises UserError with those there are."""
-    known = checks()
+def class_of(contract: type, name: str) -> type:
+    """The class of a contract that a command calls `name`; raises UserError with those there are."""
+    known = named(contract)
     if name not in known:
-        raise UserError(f"there is no check '{name}'; checks are {', '.join(known)}")
+        kind = contract.__name__.lower()
+        raise UserError(f"there is no {kind} '{name}'{nearest(name, known)}; {kind}s are {', '.join(known)}")
     return known[name]
 
 
-def _plural(name: str) -> str:
+def make(contract: type, name: str, settings: Iterable[Setting] = ()):
+    """An object by the name of its file, with settings of its constructor; raises UserError for wrong ones."""
+    cls = class_of(contract, name)
+    arguments = defaults(cls)
+    for setting in settings:
+        apply(cls, arguments, setting)
+    return construct(cls, arguments, where=name)
+
+
+def settings_by_name(texts: Iterable[str], names: Iterable[str]) -> Mapping[str, list[Setting]]:
+    """`--set NAME.KEY=VALUE` sorted by the first word; raises UserError where it is none of `names`."""
+    found: dict[str, list[Setting]] = {name: [] for name in names}
+    for setting in map(Setting.parse, texts):
+        first, *place = setting.place
+        if first not in found or not place:
+            raise UserError(f"{setting.where}: begin with one of {', '.join(found)}, such as {next(iter(found))}.KEY")
+        found[first].append(Setting(tuple(place), setting.value, setting.where))
+    return found
+
+
+def plural(name: str) -> str:
+    """`PairPotential` -> `pair-potentials`."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
     return words[:-1] + "ies" if words.endswith("y") else words + "s"

@@ -12,6 +12,8 @@ from cambrian.contracts.linear import Linear, Rows
 from cambrian.contracts.potential import Potential, Sum, Terms
 from cambrian.contracts.prepared import Prepared, prepare
 from cambrian.contracts.regressor import BasisRegressor, Regressor
+from cambrian.contracts.sampler import Sampler
+from cambrian.contracts.selector import Selector
 from cambrian.contracts.solver import Solution, Solver
 
 __all__ = [
@@ -30,6 +32,8 @@ __all__ = [
     "Regressor",
     "Result",
     "Rows",
+    "Sampler",
+    "Selector",
     "Solution",
     "Solver",
     "Spread",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cambrian.configurable import Configurable
+from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 
@@ -26,7 +27,10 @@ class Result:
 
 
 class Check(Configurable, ABC):
-    """A check of a potential, with reference data where it needs them."""
+    """A check of a potential, with what it is compared with: labelled structures, a reference method, or known values.
+
+    Known values (published, measured) are arguments of the constructor.
+    """
 
     rooms = ("validate",)
 
@@ -35,6 +39,21 @@ class Check(Configurable, ABC):
         self,
         potential: Potential,
         reference: Dataset | None = None,
+        *,
+        method: Labeller | None = None,
         progress: Callable[[float], None] = lambda fraction: None,
     ) -> Result:
-        """Compute the property and judge it; `progress` is called with the fraction done."""
+        """Compute the property and judge it.
+
+        reference: structures to start from, or labels and trajectories to compare with.
+        method: a reference method, with which the same property is computed for comparison.
+        progress: called with the fraction done.
+        Raises UserError where what it needs is not there.
+        """
+
+    def unsuited(self, potential: Potential, reference: Dataset | None, method: Labeller | None) -> str:
+        """Why this check makes no sense here, in words for `validate all`; empty where it does.
+
+        A lattice constant of a molecule makes none, nor errors without labels.
+        """
+        return ""

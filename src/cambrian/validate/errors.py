@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from cambrian.contracts.check import Check, Result, Verdict
+from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.predict import predict
 from cambrian.data.dataset import Dataset
@@ -23,7 +24,14 @@ class LabelErrors(Check):
         limits = {"energy_mae": energy_mae, "force_mae": force_mae, "stress_mae": stress_mae}
         self.tolerance = {name: limit for name, limit in limits.items() if limit is not None}
 
-    def run(self, potential: Potential, reference: Dataset | None = None, progress=lambda fraction: None) -> Result:
+    def run(
+        self,
+        potential: Potential,
+        reference: Dataset | None = None,
+        *,
+        method: Labeller | None = None,
+        progress=lambda fraction: None,
+    ) -> Result:
         """Predict every structure; raises UserError without labelled structures, or where one cannot be predicted."""
         if reference is None or len(reference) == 0:
             raise UserError("errors need labelled structures to compare with: give a file after the potential")

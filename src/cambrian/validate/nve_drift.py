@@ -10,17 +10,18 @@ The fluctuation is correlated in time, so the error of the slope counts independ
 from functools import partial
 
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
 
 from cambrian.calculator import Calculator
 from cambrian.contracts.check import Check, Result, Verdict
+from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
 from cambrian.math.time_series import slope_with_error
 from cambrian.sample.dynamics import Dynamics, Run
 from cambrian.sample.ensembles import NVE, NVT
+from cambrian.validate.start import starting_structure
 
 
 class NVEDrift(Check):
@@ -49,9 +50,16 @@ class NVEDrift(Check):
         self.equilibration_fs, self.frame, self.repeat, self.seed = equilibration_fs, frame, repeat, seed
         self.drift = drift
 
-    def run(self, potential: Potential, reference: Dataset | None = None, progress=lambda fraction: None) -> Result:
+    def run(
+        self,
+        potential: Potential,
+        reference: Dataset | None = None,
+        *,
+        method: Labeller | None = None,
+        progress=lambda fraction: None,
+    ) -> Result:
         """Run it; `progress` is called with the fraction done. Raises UserError without a structure to start from."""
-        start = self._start(reference)
+        start = starting_structure(reference, self.frame, self.repeat)
         start.calc = Calculator(potential)
         n_warm = round(self.equilibration_fs / self.timestep_fs)
         share = n_warm / (n_warm + self.n_steps)
@@ -70,17 +78,6 @@ class NVEDrift(Check):
             progress=lambda _, fraction, __: progress(share + (1 - share) * fraction),
         )
         return _broken(f"at constant energy it {run.stopped}") if run.stopped else self._judged(run)
-
-    def _start(self, reference: Dataset | None) -> Atoms:
-        if reference is None or len(reference) <= self.frame:
-            raise UserError(f"dynamics starts from structure {self.frame} of a file: give one after the potential")
-        s = reference.structures[self.frame]
-        atoms = s.atoms.copy()
-        atoms.arrays.pop("momenta", None)
-        n_cells = int(np.prod(self.repeat))
-        atoms = atoms.repeat(self.repeat)
-        atoms.info |= {"total_charge": s.total_charge * n_cells, "spin": s.spin * n_cells}
-        return atoms
 
     def _judged(self, run: Run) -> Result:
         n_atoms = len(run.atoms)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cambrian.calculator import Calculator
 from cambrian.contracts.check import Check, Result, Verdict
+from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 from cambrian.elements import symbol
@@ -105,7 +106,14 @@ class RDF(Check):
         self.equilibration_fs, self.seed = equilibration_fs, seed
         self.r_max, self.n_bins, self.score = r_max, n_bins, score
 
-    def run(self, potential: Potential, reference: Dataset | None = None, progress=lambda fraction: None) -> Result:
+    def run(
+        self,
+        potential: Potential,
+        reference: Dataset | None = None,
+        *,
+        method: Labeller | None = None,
+        progress=lambda fraction: None,
+    ) -> Result:
         """Run dynamics and compare; raises UserError without a periodic reference trajectory of one composition."""
         if reference is None or len(reference) == 0:
             raise UserError("g(r) is compared with a reference trajectory: give a file after the potential")

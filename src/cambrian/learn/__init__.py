@@ -1,0 +1,1 @@
+"""Active learning: explore, select, label, fit, until calm."""

@@ -1,0 +1,1 @@
+"""Choosing which structures are worth a label."""
