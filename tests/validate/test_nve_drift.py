@@ -43,7 +43,7 @@ class Leaky(Potential):
 def test_a_smooth_potential_does_not_drift():
     check = NVEDrift(temperature_K=40, n_steps=800, timestep_fs=4.0, every=4, equilibration_fs=400, repeat=(2, 1, 1))
     heard = []
-    result = check.run(lennard_jones(), argon(), heard.append)
+    result = check.run(lennard_jones(), argon(), progress=heard.append)
     figures = result.figures
     assert result.verdict == "passed"
     assert abs(figures["drift"]) < 3 * figures["drift_error"] + 1e-7
