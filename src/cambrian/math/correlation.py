@@ -55,7 +55,7 @@ def mean_squared_displacement(
 def cosine_spectrum(
     correlation: Float[ndarray, "lags"], timestep: float
 ) -> tuple[Float[ndarray, "frequencies"], Float[ndarray, "frequencies"]]:
-    """S(ν) = 2 Δt Σ_{|k| < m} C(k) w(k) cos(2π ν k Δt): one-sided spectrum of an even correlation function, Hann window.
+    """One-sided spectrum of an even correlation function, S(ν) = 2 Δt Σ_{|k| < m} C(k) w(k) cos(2π ν k Δt).
 
     Frequencies are cycles per unit of `timestep`, from 0 to 1/(2 Δt); ∫ S dν = C(0).
     """

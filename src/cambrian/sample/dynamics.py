@@ -65,6 +65,7 @@ class Dynamics(Configurable):
         seed: int = 0,
         trajectory: str | Path | None = None,
         keep_frames: bool = True,
+        observe: Callable[[Atoms], None] = lambda atoms: None,
         progress: Progress = lambda stage, fraction, words: None,
     ) -> Run:
         """Run from a copy of `atoms`, which has a calculator; velocities are drawn where it has none.
@@ -72,10 +73,11 @@ class Dynamics(Configurable):
         trajectory: extended XYZ file for the frames; an interrupted run of the same start, settings, seed and
             calculator resumes, and one that ended is extended when `n_steps` grew.
         keep_frames: hold the frames in memory where there is no file.
+        observe: called with the running atoms at every frame, those that a resumed run has behind it left out.
         progress: called with a stage, the fraction done (0 to 1) and figures in words.
         Raises UserError where the first forces cannot be computed, and where the file holds another trajectory.
         """
-        running = _Running(self, atoms, seed, trajectory, keep_frames, progress)
+        running = _Running(self, atoms, seed, trajectory, keep_frames, observe, progress)
         try:
             while running.step < self.n_steps and not running.stopped:
                 running.advance()
@@ -87,8 +89,11 @@ class Dynamics(Configurable):
 class _Running:
     """The state of one run. `snapshot` is replaced at the end of each step: a step is done whole or not at all."""
 
-    def __init__(self, dynamics: Dynamics, atoms: Atoms, seed: int, trajectory, keep_frames: bool, progress: Progress):
-        self.dynamics, self.ensemble, self.progress = dynamics, dynamics.ensemble, progress
+    def __init__(
+        self, dynamics: Dynamics, atoms: Atoms, seed: int, trajectory, keep_frames: bool, observe, progress: Progress
+    ):
+        self.dynamics, self.ensemble = dynamics, dynamics.ensemble
+        self.observe, self.progress = observe, progress
         self.keep_frames = keep_frames
         self.atoms = atoms.copy()
         self.atoms.calc = atoms.calc
@@ -188,6 +193,7 @@ class _Running:
             self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
         self.rows[self.n_rows] = row
         self.n_rows += 1
+        self.observe(self.atoms)
         fraction = self.step / max(self.dynamics.n_steps, 1)
         self.progress("dynamics", fraction, f"{row[0] / 1000:.2f} ps, {temperature:.0f} K")
 
