@@ -224,7 +224,7 @@ def test_fraction_out_of_range(run, argon, out):
 
 
 def test_unknown_check_and_missing_potential(run):
-    assert "checks are errors" in run.refuses("validate", "erors", "x.safetensors")
+    assert "checks are all, " in run.refuses("validate", "erors", "x.safetensors")
     assert "name the potential" in run.refuses("validate", "errors")
     assert "there is no model file x.safetensors" in run.refuses("validate", "errors", "x.safetensors")
 

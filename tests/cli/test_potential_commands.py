@@ -11,6 +11,9 @@ from small_recipe import CLASS
 
 import cambrian
 from cambrian.cli.console import as_options
+from cambrian.contracts import Result
+from cambrian.report.validation import recalled, remember
+from cambrian.validate.errors import LabelErrors
 
 OWN = ("--own", CLASS)
 
@@ -103,6 +106,37 @@ def test_validate_with_tolerance_and_page(run, fitted, argon, tmp_path):
     assert "above what is tolerated: force_mae" in " ".join(failed.stderr.split())
     assert "<svg role=" in (tmp_path / "page.html").read_text()
     assert "begin with one of errors" in run.refuses(*command, "--set", "force_mae=1")
+
+
+def test_what_checks_found_is_kept_beside_the_potential(run, argon, tmp_path):
+    run("fit", "snap", argon, "-o", tmp_path / "fit", "--set", "two_j_max=2")
+    run("validate", "errors", tmp_path / "fit", argon, "--set", "errors.force_mae=10")
+    run("validate", "errors", tmp_path / "fit", argon, "--set", "errors.force_mae=1e-9", code=1)
+    kept = json.loads((tmp_path / "fit" / "potential.validation.json").read_text())["checks"]
+    assert kept["errors"]["verdict"] == "failed", "the last result counts"
+    assert kept["errors"]["settings"]["force_mae"] == 1e-9
+    assert kept["errors"]["drawings"]["parity_forces"].startswith("<svg")
+
+
+def test_results_of_another_fit_do_not_count(run, argon, tmp_path):
+    file = tmp_path / "fit" / "potential.safetensors"
+    run("fit", "snap", argon, "-o", tmp_path / "fit", "--set", "two_j_max=2")
+    run("validate", "errors", file, argon)
+    assert "errors" in recalled(file, cambrian.load(file))
+    run("fit", "snap", argon, "-o", tmp_path / "fit", "--set", "two_j_max=4")
+    assert recalled(file, cambrian.load(file)) == {}
+
+
+def test_deploy_warns_until_dynamics_is_known_to_survive(run, argon, tmp_path):
+    file = tmp_path / "fit" / "potential.safetensors"
+    run("fit", "snap", argon, "-o", tmp_path / "fit", "--set", "two_j_max=2")
+    deploy = ["deploy", file, "--to", "lammps", "-o", tmp_path / "lammps"]
+    assert "nobody has checked" in run(*deploy).stderr
+    potential, check = cambrian.load(file), LabelErrors()
+    remember(file, potential, check, "survival", Result("survival", {}, "failed", "the atoms flew apart"))
+    assert "FAILED the survival check: the atoms flew apart" in " ".join(run(*deploy).stderr.split())
+    remember(file, potential, check, "survival", Result("survival", {}, "passed", "it survived"))
+    assert "WARNING" not in run(*deploy).stderr
 
 
 def test_messages_name_options():

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from cambrian.cli.console import err, out
-from cambrian.cli.options import OwnClasses, PotentialFile, load_potential
+from cambrian.cli.options import OwnClasses, PotentialFile, load_potential, model_file
 from cambrian.errors import UserError
 
 
@@ -22,11 +22,15 @@ def deploy(
     own: OwnClasses = None,
 ) -> None:
     """Write a potential for another program, such as stock LAMMPS."""
-    write = function_of("deploy", to)
-    written = write(load_potential(potential, own), output, name=name)
+    from cambrian.report.validation import survival_warning
+
+    write, loaded = function_of("deploy", to), load_potential(potential, own)
+    written = write(loaded, output, name=name)
     for path in written:
         out().print(escape(str(path)))
     err().print(f"Wrote {len(written)} files for {to}; the comments in them say how to use them")
+    if warning := survival_warning(model_file(potential), loaded):
+        err().print(f"[bold red]WARNING:[/] {escape(warning)}")
 
 
 def import_(

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 PANEL = "Reading data"
 DataFiles = Annotated[list[str], typer.Argument(metavar="DATA...", help="Structure files, folders or quoted patterns.")]
-PotentialFile = Annotated[Path, typer.Argument(metavar="POTENTIAL", help="A potential.safetensors.")]
+PotentialFile = Annotated[
+    Path, typer.Argument(metavar="POTENTIAL", help="A potential.safetensors, or the folder of a fit.")
+]
 OwnClasses = Annotated[
     list[str] | None,
     typer.Option("--own", metavar="FILE.py:CLASS", help="Your own class that the potential is made of; runs the file."),
@@ -87,4 +89,9 @@ def load_potential(path: Path, own: list[str] | None) -> "Potential":
 
     for place in own or ():
         from_file(place)
-    return load(path)
+    return load(model_file(path))
+
+
+def model_file(path: Path) -> Path:
+    """The model file that a path means: itself, or the potential of a fit's folder."""
+    return path / "potential.safetensors" if path.is_dir() else path

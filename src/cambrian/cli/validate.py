@@ -9,20 +9,23 @@ import typer
 from rich.markup import escape
 
 from cambrian.cli.console import Bars, err, out, table
-from cambrian.cli.options import OwnClasses, Reading, SetOptions, load_potential, reads_data
+from cambrian.cli.options import OwnClasses, Reading, SetOptions, load_potential, model_file, reads_data
 from cambrian.errors import UserError
 
 if TYPE_CHECKING:
-    from cambrian.contracts.check import Check
+    from cambrian.contracts.check import Result
 
 FAILED = 1
+ALL = "all"
 
 
 @reads_data
 def validate(
     words: Annotated[
-        list[str], typer.Argument(metavar="CHECK... POTENTIAL [DATA]...", help="Checks, a potential, reference data.")
+        list[str],
+        typer.Argument(metavar="CHECK... POTENTIAL [DATA]...", help="Checks or `all`, a potential, reference data."),
     ],
+    method: Annotated[str | None, typer.Option(help="Compare with this reference method (list labellers).")] = None,
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the plots.")] = None,
     set_: SetOptions = None,
@@ -30,40 +33,79 @@ def validate(
     *,
     reading: Reading,
 ) -> None:
-    """Check a potential: `errors` against labels, `nve_drift`, `rdf` ... (cambrian list checks).
+    """Check a potential: `errors` against labels, `nve_drift`, `rdf` ... (cambrian list checks), or `all` that apply.
 
-    --set CHECK.KEY=VALUE changes a setting of a check, such as errors.force_mae=0.1 for what is tolerated. Exits with
-    code 1 where a check fails.
+    --set CHECK.KEY=VALUE changes a setting of a check, such as errors.force_mae=0.1 for what is tolerated, and
+    --set method.KEY=VALUE one of the reference method. What was found is kept beside the potential. Exits with code 1
+    where a check fails.
     """
-    from cambrian.configuration.kinds import named
+    from cambrian.configuration.kinds import make, settings_by_name
     from cambrian.contracts.check import Check
+    from cambrian.contracts.labeller import Labeller
+    from cambrian.report.validation import remember
 
-    known = named(Check)
-    names = [w for k, w in enumerate(words) if all(v in known for v in words[: k + 1])]
-    rest = words[len(names) :]
-    if not names:
-        raise UserError(f"name a check first, then the potential; checks are {', '.join(known)} (not '{words[0]}')")
-    if not rest:
-        raise UserError(f"name the potential after the check: cambrian validate {' '.join(names)} POTENTIAL [DATA]")
-    made = configured(names, set_ or ())
-    potential = load_potential(Path(rest[0]), own)
-    reference = reading.read(rest[1:], labelled="errors" in names) if rest[1:] else None
+    names, rest = sorted_words(words)
+    settings = settings_by_name(set_ or (), [*names, "method"])
+    made = {name: make(Check, name, settings[name]) for name in names}
+    file = model_file(Path(rest[0]))
+    potential = load_potential(file, own)
+    reference = reading.read(rest[1:], labelled=names == ["errors"]) if rest[1:] else None
+    labeller = None if method is None else make(Labeller, method, settings["method"])
     results = {}
     for name, check in made.items():
-        with Bars() as bars:
-            results[name] = check.run(potential, reference, progress=partial(bars, name))
-        show(name, results[name])
+        result = outcome(name, check, potential, reference, labeller, forgiving=words[0] == ALL)
+        if result is not None:
+            results[name] = result
+            remember(file, potential, check, name, result)
+    if words[0] == ALL:
+        summarize(results)
     write(results, json_, report, str(rest[0]))
     if any(r.verdict == "failed" for r in results.values()):
         raise typer.Exit(FAILED)
 
 
-def configured(names: list[str], texts) -> "dict[str, Check]":
-    """The checks, with the settings that are theirs."""
-    from cambrian.configuration.kinds import make, settings_by_name
+def sorted_words(words: list[str]) -> tuple[list[str], list[str]]:
+    """The checks that are named first, and the files that follow them."""
+    from cambrian.configuration.kinds import named
     from cambrian.contracts.check import Check
 
-    return {name: make(Check, name, settings) for name, settings in settings_by_name(texts, names).items()}
+    known = named(Check)
+    if words[0] == ALL:
+        names, rest = ["errors", *(name for name in known if name != "errors")], words[1:]
+    else:
+        names = [w for k, w in enumerate(words) if all(v in known for v in words[: k + 1])]
+        rest = words[len(names) :]
+    if not names:
+        raise UserError(
+            f"name a check first, then the potential; checks are all, {', '.join(known)} (not '{words[0]}')"
+        )
+    if not rest:
+        raise UserError(f"name the potential after the check: cambrian validate {words[0]} ... POTENTIAL [DATA]")
+    return names, rest
+
+
+def outcome(name: str, check, potential, reference, labeller, *, forgiving: bool) -> "Result | None":
+    """What a check found, shown; None where it does not suit or, if `forgiving`, where it lacks what it needs."""
+    reason = check.unsuited(potential, reference, labeller) if forgiving else ""
+    if not reason:
+        try:
+            with Bars() as bars:
+                result = check.run(potential, reference, method=labeller, progress=partial(bars, name))
+            show(name, result)
+            return result
+        except UserError as error:
+            if not forgiving:
+                raise
+            reason = str(error)
+    err().print(f"[bold]{name}[/] left out: {escape(reason)}")
+    return None
+
+
+def summarize(results: dict) -> None:
+    """One line for each check, failures first."""
+    order = {"failed": 0, "passed": 1, "no reference": 2}
+    rows = sorted(([name, r.verdict, r.sentence] for name, r in results.items()), key=lambda row: order[row[1]])
+    out().print(table("Checks", ["check", "verdict", "what was found"], rows, words=True))
 
 
 def show(name: str, result) -> None:
@@ -89,13 +131,14 @@ def write(results: dict, json_file: Path | None, report: Path | None, title: str
     from cambrian.contracts.archive import write_in_place
     from cambrian.report.fit_report import check_section
     from cambrian.report.html import write_page
+    from cambrian.report.validation import plain
 
     if json_file is not None:
         facts = ("figures", "verdict", "sentence", "reference", "tolerance")
         content = {name: {f: getattr(result, f) for f in facts} for name, result in results.items()}
         if list(results) == ["errors"]:
             content = results["errors"].figures
-        write_in_place(json_file, (json.dumps(content, indent=2, default=lambda array: array.tolist()) + "\n").encode())
+        write_in_place(json_file, (json.dumps(plain(content), indent=2, allow_nan=False) + "\n").encode())
     if report is not None:
         sections = [check_section(result, title=name.replace("_", " ")) for name, result in results.items()]
         write_page(report, "Validation", sections, subtitle=title)
