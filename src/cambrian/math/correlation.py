@@ -36,7 +36,7 @@ def cross_correlation(
 
 
 def mean_squared_displacement(
-    positions: Float[ndarray, "times particles 3"], *, n_lags: int | None = None
+    positions: Float[ndarray, "times particles axes"], *, n_lags: int | None = None
 ) -> Float[ndarray, "lags particles"]:
     """MSD(k) of each particle, in the unit of `positions` squared; positions must be unwrapped."""
     n = len(positions)
