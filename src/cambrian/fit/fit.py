@@ -3,7 +3,7 @@
 import importlib.metadata
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from cambrian.elements import symbols
 from cambrian.errors import UserError
 from cambrian.fit.metrics import Errors
 from cambrian.fit.problem import Problem, Progress
+from cambrian.fit.warm_start import Change, WarmStart, refuse_elements_unknown_to
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted potential and how it came about; `parts` holds train, validation and test as far as they exist."""
+    """A fitted potential and how it came about; `parts` holds train, validation and test as far as they exist.
+
+    `changes` has the errors on new and old data before and after a fit that went on from a fitted potential.
+    """
 
     potential: Potential
     solution: Solution
@@ -39,6 +43,7 @@ class Fit:
     seconds: float
     seed: int
     data_hash: str
+    changes: dict[str, Change] = field(default_factory=dict)
 
     @property
     def n_parameters(self) -> int:
@@ -55,7 +60,8 @@ class Fit:
             "data_hash": self.data_hash,
             "versions": versions(),
         }
-        return figures | facts
+        changes = {name: change.figures() for name, change in self.changes.items()}
+        return figures | facts | ({"start": {"new": None, "old": None} | changes} if changes else {})
 
 
 PARTS = ("train", "validation", "test")
@@ -69,31 +75,43 @@ def fit(
     validation: Dataset | None = None,
     test: Dataset | None = None,
     seed: int = 0,
+    warm: WarmStart | None = None,
     folder: str | Path | None = None,
     progress: Progress = lambda stage, fraction, words: None,
 ) -> Fit:
     """Fit a potential in place.
 
+    warm: the potential is fitted already; the fit goes on from there, and nothing is set up anew.
     folder: where a solver keeps its checkpoint; an interrupted fit of the same problem resumes from it.
     progress: called with a stage, the fraction done (0 to 1) and figures in words.
-    Raises UserError for data without labels, with NaN or with elements the test set does not share.
+    Raises UserError for data without labels, with NaN or with elements that only the test set has, or that a fitted
+    potential does not know.
     """
     refuse_unlabelled(train)
-    for other in (validation, test):
-        refuse_new_elements(train, other)
+    for other in (validation, test) if warm is None else (train, validation, test, warm.replay):
+        refuse_new_elements(train, other) if warm is None else refuse_elements_unknown_to(potential, other)
     torch.manual_seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - libraries below may draw from it
+
+    def judged(data: Dataset, name: str) -> Part:
+        return assess(potential, data, lambda fraction: progress("errors", fraction, name))
+
+    tasks = {} if warm is None else dict(warm.tasks(train, test))
+    before = {name: judged(data, f"{name} data, before") for name, data in tasks.items()}
     start = time.monotonic()
-    problem = Problem(potential, train, validation, seed, None if folder is None else Path(folder), progress)
-    potential.setup(train)
+    problem = Problem(potential, train, validation, seed, None if folder is None else Path(folder), progress, warm)
+    if warm is None:
+        potential.setup(train)
+    else:
+        problem.train = warm.joined(train, seed)
+    data_hash = problem.train.hash
     solution = solver.solve(problem)
     seconds = time.monotonic() - start
     potential.eval()
-    parts = {}
-    for name, data in zip(PARTS, (problem.train, problem.validation, test), strict=True):
-        if data is not None and len(data):
-            parts[name] = assess(potential, data, lambda fraction, name=name: progress("errors", fraction, name))
-    return Fit(potential, solution, parts, seconds, seed, train.hash)
+    together = zip(PARTS, (problem.train, problem.validation, test), strict=True)
+    parts = {name: judged(data, name) for name, data in together if data is not None and len(data)}
+    changes = {name: Change(before[name].errors, judged(data, f"{name} data").errors) for name, data in tasks.items()}
+    return Fit(potential, solution, parts, seconds, seed, data_hash, changes)
 
 
 def assess(potential: Potential, data: Dataset, progress=lambda fraction: None) -> Part:

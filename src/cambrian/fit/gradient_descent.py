@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from cambrian.configurable import describe
+from cambrian.contracts.archive import fingerprint
 from cambrian.contracts.prepared import Prepared
 from cambrian.contracts.solver import Solution, Solver
 from cambrian.data.labels import Labels
@@ -106,7 +107,14 @@ class _Run:
         self.history: list[dict[str, float]] = []
         self.waited, self.earlier_seconds, self.start = 0, 0.0, time.monotonic()
         self.saved_at = self.start
-        self.key = json.dumps([describe(problem.potential), describe(solver), problem.train.hash, problem.seed])
+        self.rate = solver.learning_rate
+        origin = [describe(problem.potential), describe(solver), problem.train.hash, problem.seed]
+        if problem.warm is not None:
+            self.rate *= problem.warm.rate
+            origin += [fingerprint(problem.potential), problem.warm.replay_weight, self.rate]
+            if self.validation:
+                self.best_loss = self.validated()["loss"]  # the start itself is kept where nothing is better
+        self.key = json.dumps(origin)
         self.snapshot: tuple[dict[str, Tensor], dict] | None = None
         self.resume()
 
@@ -118,7 +126,7 @@ class _Run:
     @property
     def fraction(self) -> float:
         """How much of the training is done, by epochs or by the time limit."""
-        by_epochs = len(self.history) / self.solver.epochs
+        by_epochs = len(self.history) / self.solver.epochs if self.solver.epochs else 1.0
         limit = self.solver.max_minutes
         return min(1.0, by_epochs if limit is None else max(by_epochs, self.seconds / (60 * limit)))
 
@@ -131,7 +139,7 @@ class _Run:
         """One pass over the training data in random order, then the validation."""
         order = torch.randperm(len(self.train), generator=self.generator).tolist()
         size, total = self.solver.batch_size, 0.0
-        rate = self.solver.learning_rate * self.solver.schedule.factor(self.fraction)
+        rate = self.rate * self.solver.schedule.factor(self.fraction)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         for start in range(0, len(order), size):

@@ -1,7 +1,7 @@
 """Linear least squares on the rows of a potential: one solve, the global optimum.
 
-    min_c |W (X c - y)|² + |R c|² + λ |D c|²          R: the model's own prior, D: column norms of W X, so that λ has
-    no unit
+    min_c |W (X c - y)|² + |R (c - c0)|² + λ |D (c - c0)|²          R: the model's own prior, D: column norms of W X,
+    so that λ has no unit; c0: where the fit starts, zero unless it goes on from a fitted potential
 
 Rows are streamed structure by structure and folded into a triangular factor by QR (TSQR), so memory does not grow with
 the number of structures and the condition number is never squared. The triangle is solved by SVD.
@@ -53,7 +53,9 @@ class LeastSquares(Solver):
             raise UserError("no structure has a label to fit to (energy, forces or stress)")
         priors = [v.prior() for v in views]
         known = [np.zeros((0, n)) if p is None else p.numpy() for p, n in zip(priors, sizes, strict=True)]
-        coefficients, figures = triangle.solve(np.asarray(scipy.linalg.block_diag(*known)), self.ridge, self.rcond)
+        start = np.concatenate([v.coefficients.numpy() for v in views])
+        prior = np.asarray(scipy.linalg.block_diag(*known))
+        coefficients, figures = triangle.solve(prior, self.ridge, self.rcond, start)
         for view, part in zip(views, np.split(coefficients, np.cumsum(sizes)[:-1]), strict=True):
             view.coefficients = torch.from_numpy(part)
         return Solution(figures={"n_rows": triangle.n_rows, "n_coefficients": len(coefficients), **figures})
@@ -81,17 +83,20 @@ class Triangle:
         found = scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False)
         self.factor = cast(tuple[NDArray], found)[0][: min(stacked.shape)]
 
-    def solve(self, prior: NDArray, ridge: float, rcond: float) -> tuple[NDArray, dict[str, float]]:
-        """Coefficients of least cost and figures: condition number, rank, root-mean-square weighted residual."""
+    def solve(self, prior: NDArray, ridge: float, rcond: float, start: NDArray) -> tuple[NDArray, dict[str, float]]:
+        """Coefficients of least cost and figures: condition number, rank, root-mean-square weighted residual.
+
+        Prior and ridge hold the coefficients near `start`.
+        """
         self._fold()
         X, y = self.factor[:, :-1], self.factor[:, -1]
         norms = np.linalg.norm(X, axis=0)
         norms[norms == 0] = 1.0
         scaled = np.vstack([X / norms, prior / norms, np.sqrt(ridge) * np.eye(self.n_columns)])
-        target = np.concatenate([y, np.zeros(len(scaled) - len(y))])
+        target = np.concatenate([y - X @ start, np.zeros(len(scaled) - len(y))])
         found = scipy.linalg.lstsq(scaled, target, cond=rcond, lapack_driver="gelsd")
         solution, _, rank, singular = cast(tuple[NDArray, NDArray, int, NDArray], found)
-        coefficients = solution / norms
+        coefficients = start + solution / norms
         rms = np.linalg.norm(X @ coefficients - y) / np.sqrt(max(self.n_rows, 1))
         condition = float(singular[0] / singular[singular > 0][-1])
         return coefficients, {"condition_number": condition, "rank": int(rank), "weighted_rms": float(rms)}

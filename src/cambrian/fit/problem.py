@@ -26,6 +26,7 @@ from cambrian.data.dataset import Dataset
 from cambrian.data.labels import Labels
 from cambrian.data.structure import Structure
 from cambrian.errors import UserError
+from cambrian.fit.warm_start import WarmStart
 from cambrian.graph import Graph
 from cambrian.math.voigt import voigt
 
@@ -43,7 +44,10 @@ class Weights:
 
 @dataclass
 class Problem:
-    """A potential to fit, set up on `train`; `folder` is where a solver keeps its checkpoints."""
+    """A potential to fit, set up on `train` or, where it is `warm`, fitted before.
+
+    `folder` is where a solver keeps its checkpoints.
+    """
 
     potential: Potential
     train: Dataset
@@ -51,6 +55,7 @@ class Problem:
     seed: int = 0
     folder: Path | None = None
     progress: Progress = field(default=lambda stage, fraction, words: None)
+    warm: WarmStart | None = None
 
     def linear_terms(self) -> list[Linear]:
         """Linear views of the summands that are linear; raises UserError where another summand could be trained."""
