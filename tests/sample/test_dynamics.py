@@ -200,11 +200,11 @@ def test_another_trajectory_is_never_overwritten(tmp_path):
 SCRIPT = """
 import sys
 from odd_calculators import Springs
-from cambrian.sample import dynamics
+from cambrian.sample import dynamics, running
 from cambrian.sample.ensembles import NVT
 from ase import Atoms
 import numpy as np
-dynamics.SECONDS_BETWEEN_CHECKPOINTS = 0.1
+running.SECONDS_BETWEEN_CHECKPOINTS = 0.1
 atoms = Atoms("Ne10", np.random.default_rng(0).normal(scale=0.2, size=(10, 3)))
 atoms.calc = Springs(sleep=float(sys.argv[2]))
 said = lambda stage, fraction, words: print(fraction, flush=True)

@@ -11,6 +11,8 @@ from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 
+Progress = Callable[[str, float, str], None]
+
 
 class Sampler(Configurable, ABC):
     """A way to propose structures; the constructor takes its settings, `propose` does the work.
@@ -29,11 +31,12 @@ class Sampler(Configurable, ABC):
         *,
         seed: int = 0,
         folder: Path | None = None,
-        progress: Callable[[str, float, str], None] = lambda stage, fraction, words: None,
+        progress: Progress = lambda stage, fraction, words: None,
     ) -> list[Atoms]:
         """Structures from those of `start`, their group in `info["config_type"]`, charge and spin in `info` too.
 
         folder: where a long run keeps what it needs to resume; the same call gives the same structures.
         progress: called with a stage, the fraction done (0 to 1) and figures in words.
-        Raises UserError where the driver is missing or of the wrong kind, and where nothing could be proposed.
+        Raises UserError where the driver is missing or of the wrong kind, and where nothing could be proposed; what
+        else a user should know (a run that broke, for instance) is a warning of the logger `cambrian`.
         """
