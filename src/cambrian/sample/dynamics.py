@@ -45,7 +45,7 @@ class Dynamics(Configurable):
         seed: int = 0,
         trajectory: str | Path | None = None,
         keep_frames: bool = True,
-        observe: Callable[[Atoms], None] = lambda atoms: None,
+        observe: Callable[[Atoms], str | None] = lambda atoms: None,
         progress: Progress = lambda stage, fraction, words: None,
     ) -> Run:
         """Run from a copy of `atoms`, which has a calculator; velocities are drawn where it has none.
@@ -53,7 +53,8 @@ class Dynamics(Configurable):
         trajectory: extended XYZ file for the frames; an interrupted run of the same start, settings, seed and
             calculator resumes, and one that ended is extended when `n_steps` grew.
         keep_frames: hold the frames in memory where there is no file.
-        observe: called with the running atoms at every frame, those that a resumed run has behind it left out.
+        observe: called with the running atoms before each frame is recorded, those that a resumed run has behind it
+            left out; what it puts into `atoms.info` is recorded too, and a reason that it returns ends the run there.
         progress: called with a stage, the fraction done (0 to 1) and figures in words.
         Raises UserError where the first forces cannot be computed, and where the file holds another trajectory.
         """

@@ -59,7 +59,7 @@ class Running:
         seed: int,
         record: Record | None,
         keep_frames: bool,
-        observe: Callable[[Atoms], None],
+        observe: Callable[[Atoms], str | None],
         progress: Progress,
     ):
         self.dynamics, self.ensemble = dynamics, dynamics.ensemble
@@ -149,6 +149,7 @@ class Running:
 
     def _note(self) -> None:
         """A frame and a row of figures."""
+        self.stopped = self.observe(self.atoms) or self.stopped
         kinetic = self.atoms.get_kinetic_energy()
         temperature = 2 * kinetic / (self.n_free * BOLTZMANN)
         volume = self.atoms.get_volume() if self.atoms.cell.rank == 3 else np.nan
@@ -163,7 +164,6 @@ class Running:
             self.rows = np.concatenate([self.rows, np.empty_like(self.rows)])
         self.rows[self.n_rows] = row
         self.n_rows += 1
-        self.observe(self.atoms)
         fraction = self.step / max(self.dynamics.n_steps, 1)
         self.progress("dynamics", fraction, f"{row[0] / 1000:.2f} ps, {temperature:.0f} K")
 
