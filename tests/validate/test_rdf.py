@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ase import Atoms
+from ase import Atoms, units
 from ase.build import bulk
 from matplotlib.figure import Figure
 
@@ -12,7 +12,8 @@ from cambrian.data import Dataset, Structure
 from cambrian.errors import UserError
 from cambrian.sample.dynamics import Dynamics
 from cambrian.sample.ensembles import NVT
-from cambrian.validate.rdf import RDF, distributions
+from cambrian.validate.rdf import RDF, distributions, first_minimum
+from cambrian.validate.trajectory import temperature_of
 
 
 def gas(n=60, n_frames=300, numbers=None, seed=0):
@@ -64,35 +65,85 @@ def test_coordination_in_rock_salt_and_in_a_cell_of_one_atom():
     assert single.coordination(3.0) == 12
 
 
-def argon(n_steps, seed):
+def lennard_jones(epsilon=0.0104, sigma=3.4):
+    return LennardJones(epsilon={"Ar": epsilon}, sigma={"Ar": sigma}, cutoff=6.0)
+
+
+@pytest.fixture(scope="module")
+def argon():
     atoms = bulk("Ar", cubic=True, a=5.4).repeat((2, 1, 1))
-    atoms.calc = Calculator(LennardJones(epsilon={"Ar": 0.0104}, sigma={"Ar": 3.4}, cutoff=6.0))
-    run = Dynamics(NVT(60, relaxation_fs=200), n_steps=n_steps, timestep_fs=8.0, every=5).run(atoms, seed=seed)
+    atoms.calc = Calculator(lennard_jones())
+    run = Dynamics(NVT(60, relaxation_fs=200), n_steps=600, timestep_fs=8.0, every=5).run(atoms, seed=1)
     return Dataset(Structure(f) for f in run.frames[20:])
 
 
-def test_a_potential_agrees_with_itself_and_not_with_another():
-    reference = argon(600, seed=1)
-    check = RDF(temperature_K=60, n_steps=400, timestep_fs=8.0, every=5, equilibration_fs=800, n_bins=40, score=0.02)
-    same = check.run(LennardJones(epsilon={"Ar": 0.0104}, sigma={"Ar": 3.4}, cutoff=6.0), reference)
+def check(**changed):
+    how = {"n_steps": 400, "timestep_fs": 8.0, "every": 5, "equilibration_fs": 400, "n_bins": 20, "score": 0.1}
+    return RDF(temperature_K=60, **how | changed)
+
+
+def test_a_potential_agrees_with_itself(argon):
+    heard = []
+    same = check().run(lennard_jones(), argon, progress=heard.append)
     assert same.verdict == "passed"
     assert same.figures["score"] < 3 * same.figures["noise"]
-    assert same.figures["pairs"]["Ar-Ar"]["first_peak"] == pytest.approx(3.75, abs=0.3)
-    softer = check.run(LennardJones(epsilon={"Ar": 0.003}, sigma={"Ar": 3.0}, cutoff=6.0), reference)
+    assert same.figures["curves"]["Ar-Ar"]["first_peak"] == pytest.approx(3.75, abs=0.3)
+    assert heard[-1] == 1.0
+
+
+def test_another_potential_is_found(argon):
+    softer = check(n_steps=300).run(lennard_jones(0.002, 2.8), argon)
     assert softer.verdict == "failed"
-    assert softer.figures["score"] > 3 * same.figures["score"]
+    assert softer.figures["score"] > 0.1 + 2 * softer.figures["noise"]
     for draw in softer.plots.values():
         draw(Figure().add_subplot())
 
 
+@pytest.mark.parametrize("frames", [slice(0, 1), slice(0, 4)])
+def test_a_glimpse_of_a_reference_passes_nothing(argon, frames):
+    result = check(n_steps=50, equilibration_fs=0.0).run(lennard_jones(), argon[frames])
+    assert result.verdict == "no reference"
+    assert "too short to tell" in result.sentence
+
+
+def test_the_temperature_is_that_of_the_reference():
+    hot = bulk("Ar", cubic=True, a=5.4)
+    hot.info["temperature_K"] = 55.0
+    assert temperature_of(Dataset([Structure(hot)])) == 55.0
+    del hot.info["temperature_K"]
+    speed = np.sqrt(3 * 9 / 12 * units.kB * 400 / hot.get_masses()[0])
+    hot.set_velocities([[speed, 0, 0], [-speed, 0, 0], [0, speed, 0], [0, -speed, 0]])
+    assert temperature_of(Dataset([Structure(hot)])) == pytest.approx(400, rel=1e-6)
+    assert temperature_of(Dataset([Structure(bulk("Ar"))])) == 300.0
+
+
+def test_first_minimum_ends_the_first_shell():
+    r = np.linspace(0.05, 8, 160)
+    shells = [(0.97, 40, 0.05), (2.8, 3, 0.2), (4.5, 1, 0.5)]
+    g = sum(height * np.exp(-(((r - at) / width) ** 2)) for at, height, width in shells)
+    assert 1.2 < first_minimum(r, g) < 2.4
+    liquid = 1 + 2 * np.exp(-(((r - 3.7) / 0.3) ** 2)) - 0.4 * np.exp(-(((r - 5.2) / 0.5) ** 2)) - (r < 3.2)
+    noisy = liquid + 0.05 * np.random.default_rng(0).normal(size=len(r)) * (r > 3)
+    assert first_minimum(r, noisy) == pytest.approx(5.2, abs=0.4)
+
+
+def test_what_is_no_trajectory_is_left_out():
+    crystal = bulk("Al", cubic=True)
+    assert "give a file" in RDF().unsuited(lennard_jones(), None, None)
+    mixed = Dataset([Structure(crystal), Structure(crystal.repeat(2))])
+    assert "no trajectory" in RDF().unsuited(lennard_jones(), mixed, None)
+    strained = Dataset(Structure(bulk("Al", a=a)) for a in (3.6, 4.0, 4.6))
+    assert "cells" in RDF().unsuited(lennard_jones(), strained, None)
+    assert "periodic" in RDF().unsuited(lennard_jones(), Dataset([Structure(Atoms("Ar2", [[0] * 3, [3] * 3]))]), None)
+
+
 def test_refusals():
-    potential = LennardJones(epsilon={"Ar": 0.0104}, sigma={"Ar": 3.4})
-    with pytest.raises(UserError, match="reference trajectory"):
-        RDF.example().run(potential)
+    with pytest.raises(UserError, match="give one after the potential"):
+        RDF.example().run(lennard_jones())
     frames = [bulk("Ar"), bulk("Ar").repeat(2)]
     with pytest.raises(UserError, match="one composition.*frame 1"):
         distributions(frames)
     with pytest.raises(UserError, match="periodic in three"):
         distributions([Atoms("Ar2", [[0, 0, 0], [0, 0, 3]])])
-    with pytest.raises(UserError, match="raise r_max"):
-        RDF(r_max=1.0, n_steps=1, equilibration_fs=0).run(potential, Dataset([Structure(bulk("Ar"))]))
+    with pytest.raises(UserError, match="raise the distance"):
+        RDF(r_max=1.0, n_steps=1, equilibration_fs=0).run(lennard_jones(), Dataset([Structure(bulk("Ar"))]))

@@ -18,6 +18,7 @@ from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
 from cambrian.sample.dynamics import Dynamics
 from cambrian.sample.ensembles import NVE, NVT, Ensemble
+from cambrian.units import BOLTZMANN
 
 UNEVEN = 1e-6  # of the interval: more than rounding of written times explains
 PER_FS = units.fs  # Å/fs in one of ASE's units of velocity
@@ -167,9 +168,25 @@ def trajectory_of(reference: Dataset, *, interval_fs: float | None = None) -> Tr
         positions=unwrapped(np.array([a.positions for a in atoms]), cells, first.atoms.pbc),
         velocities=velocities,
         cells=cells,
-        temperature_K=np.array([a.info.get("temperature_K", np.nan) for a in atoms], dtype=float),
+        temperature_K=np.array([_temperature(a) for a in atoms]),
         total_energy=unknown,
     )
+
+
+def temperature_of(reference: Dataset, otherwise: float = 300.0) -> float:
+    """Mean temperature of the frames, K, as they state it (`temperature_K`) or as their momenta have it."""
+    found = [_temperature(s.atoms) for s in reference]
+    known = [t for t in found if np.isfinite(t) and t > 0]
+    return float(np.mean(known)) if known else otherwise
+
+
+def _temperature(atoms: Atoms) -> float:
+    if "temperature_K" in atoms.info:
+        return float(atoms.info["temperature_K"])
+    if "momenta" not in atoms.arrays:
+        return float("nan")
+    kinetic = (atoms.arrays["momenta"] ** 2 / (2 * atoms.get_masses()[:, None])).sum()
+    return float(2 * kinetic / (max(3 * len(atoms) - 3, 3) * BOLTZMANN))
 
 
 def unwrapped(positions: NDArray, cells: NDArray, pbc: NDArray) -> NDArray:
