@@ -98,7 +98,8 @@ class Record:
 
 
 def _structure(atoms: Atoms, info: dict[str, Any]) -> Structure:
-    results = {} if atoms.calc is None else atoms.calc.results
+    # a bias drives the atoms but is no property of them: files hold energy and forces without it
+    results = {} if atoms.calc is None else getattr(atoms.calc, "unbiased", atoms.calc.results)
     total_charge, spin = charge_and_spin(atoms.info)
     plain = atoms.copy()
     plain.set_constraint()
