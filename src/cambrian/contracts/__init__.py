@@ -15,6 +15,7 @@ from cambrian.contracts.regressor import BasisRegressor, Regressor
 from cambrian.contracts.sampler import Sampler
 from cambrian.contracts.selector import Selector
 from cambrian.contracts.solver import Solution, Solver
+from cambrian.contracts.trigger import Trigger
 
 __all__ = [
     "BasisRegressor",
@@ -39,6 +40,7 @@ __all__ = [
     "Spread",
     "Sum",
     "Terms",
+    "Trigger",
     "describe",
     "evaluate",
     "header_of",
