@@ -118,8 +118,8 @@ def _assign(potential: Potential, tensors: dict[str, torch.Tensor], path: Path) 
             owner = potential.get_submodule(owner_name)
             present = getattr(owner, leaf)
         except AttributeError:
-            present = None
-        if not isinstance(present, torch.Tensor):
+            owner, present = None, None
+        if not isinstance(present, torch.Tensor) and not (owner is not None and leaf in owner._buffers):
             raise UserError(
                 f"{path} holds '{name}', which {type(potential).__name__} does not have; it is damaged or not ours"
             )

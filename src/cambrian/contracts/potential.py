@@ -63,7 +63,8 @@ class Potential(Configurable, nn.Module, ABC):
 
     `cutoff` (Å) is the length of the edges it reads; `receptive_field` is longer where messages travel further.
     Traits: `scope` is "local" (E_i depends on the edges of i alone), "message passing" or "global"; `extensive` and
-    `differentiable` say what a test or a user may expect.
+    `differentiable` say what a test or a user may expect. `posterior` of a term that was fitted linearly holds its rows
+    of L, where L Lᵀ is the covariance of the coefficients of all linear terms of that fit.
     """
 
     cutoff: float
@@ -71,11 +72,13 @@ class Potential(Configurable, nn.Module, ABC):
     extensive: bool = True
     differentiable: bool = True
     elements: Tensor
+    posterior: Float[Tensor, "coefficients directions"] | None
     rooms = ("classical", "networks", "electrostatics", "contracts")
 
     def __init__(self):
         super().__init__()
         self.register_buffer("elements", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("posterior", None)  # absent from files of potentials that do not have it
 
     @property
     def receptive_field(self) -> float:
@@ -89,6 +92,7 @@ class Potential(Configurable, nn.Module, ABC):
     def setup(self, train: Dataset) -> None:
         """Fix everything that depends on data; called once, by `fit`. Extend it, and call this one first."""
         self.elements = torch.tensor(train.numbers, dtype=torch.int64)
+        self.posterior = None
 
     def terms(self) -> Iterator["Potential"]:
         """The summands: this potential itself, unless it is a sum."""
