@@ -15,3 +15,5 @@ COULOMB = 14.3996454784  # eV Å: e²/(4π ε0), the energy of two unit charges 
 BOLTZMANN = 8.617333262e-5  # eV/K
 HBAR = 0.6582119569  # eV fs
 TIME = 10.1805057  # fs: the unit of time that goes with eV, Å and amu
+SIEMENS_PER_METER = 1e-6 / 1.602176634  # e²/(eV Å fs)
+WATT_PER_METER_KELVIN = 1e-6 / 1.602176634  # eV/(Å fs K)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from planted_motion import langevin
 from scipy.signal import lfilter
 
 from cambrian.errors import UserError
@@ -13,24 +14,10 @@ from cambrian.math.transport import (
     green_kubo,
     heat_conduction,
     onsager,
+    ratio,
     running_integral,
     yeh_hummer,
 )
-
-
-def langevin(n_times, n_particles, *, kT=1.0, mass=1.0, friction=1.0, dt=0.1, seed=0):
-    """Positions and velocities of free Langevin particles, drawn from their exact joint distribution over each step."""
-    rng = np.random.default_rng(seed)
-    kept = np.exp(-friction * dt)
-    var_v = kT / mass * (1 - kept**2)
-    covariance = kT / (mass * friction) * (1 - kept) ** 2
-    var_x = kT / (mass * friction**2) * (2 * friction * dt - 3 + 4 * kept - kept**2)
-    lower = np.linalg.cholesky([[var_v, covariance], [covariance, var_x]])
-    kicks = np.einsum("ab,b...->a...", lower, rng.normal(size=(2, n_times, n_particles, 3)))
-    kicks[0, 0] = np.sqrt(kT / mass) * rng.normal(size=(n_particles, 3))
-    velocities = lfilter([1.0], [1.0, -kept], kicks[0], axis=0)
-    steps = (1 - kept) / friction * velocities[:-1] + kicks[1, 1:]
-    return np.concatenate([np.zeros((1, n_particles, 3)), np.cumsum(steps, axis=0)]), velocities
 
 
 def coefficients(positions, velocities, n_blocks=5, n_lags=120, dt=0.1):
@@ -138,6 +125,17 @@ def test_estimates():
     assert Estimate(1.0, 0.3).apart(Estimate(2.0, 0.4)) == pytest.approx(2.0)
     assert Estimate(1.0, 0.0).apart(Estimate(1.0, 0.0)) == 0
     assert np.isnan(Estimate.of(samples[:1]).error)
+
+
+def test_error_of_a_ratio_of_samples_that_belong_together():
+    rng = np.random.default_rng(4)
+    common = rng.normal(10.0, 2.0, size=(300, 12))
+    top, bottom = 3 * common + 0.3 * rng.normal(size=common.shape), common
+    found = [ratio(t, b) for t, b in zip(top, bottom, strict=True)]
+    values = np.array([f.value for f in found])
+    assert values.mean() == pytest.approx(3.0, abs=3e-3)
+    assert np.mean([f.error for f in found]) == pytest.approx(values.std(), rel=0.15)
+    assert np.isnan(ratio(top[0, :1], bottom[0, :1]).error)
 
 
 def test_finite_size_correction_of_a_known_case():

@@ -134,6 +134,15 @@ def heat_conduction(fluxes: Sequence[Float[ndarray, "times kinds axes"]], timest
     return _read(curves, timestep, _means)
 
 
+def ratio(top: Float[ndarray, "samples"], bottom: Float[ndarray, "samples"]) -> Estimate:
+    """Ratio of two means whose samples belong together, with the error of a jackknife."""
+    n = len(top)
+    whole = top.sum() / bottom.sum()
+    left_out = (top.sum() - top) / (bottom.sum() - bottom) if n > 1 else np.full(1, np.nan)
+    spread = np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
+    return Estimate(float(whole), float(spread))
+
+
 def running_integral(values: Float[ndarray, "*rows lags"], timestep: float) -> Float[ndarray, "*rows lags"]:
     """Integral from 0 to each lag, by trapezoids."""
     steps = 0.5 * timestep * (values[..., 1:] + values[..., :-1])
