@@ -19,9 +19,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from cambrian.configurable import describe
+from cambrian.configurable import Configurable, describe
 from cambrian.contracts.archive import header_of, load, save
-from cambrian.contracts.catalogue import build
 from cambrian.contracts.compose import Committee, uncertainty
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.solver import Solution, Solver
@@ -99,17 +98,16 @@ def _member(
     progress: Progress,
 ) -> tuple[Potential, dict[str, Any]]:
     """Member `k` and what its solver said: read back where it was finished, else fitted."""
-    content = [advanced(describe(x), k * SEEDS_APART) for x in (potential, solver)]
+    made, its_solver = (advanced(x, k * SEEDS_APART) for x in (potential, solver))
     data = weighted(train, [seed, k]) if resampling == "weights" else train
     place = None if folder is None else Path(folder) / "members" / str(k)
     seed_here = seed + k * SEEDS_APART
-    key = _key(content, data, validation, seed_here)
+    key = _key([describe(made), describe(its_solver)], data, validation, seed_here)
     if place is not None:
         found = _finished(place, key)
         if found is not None:
             return found
         _begin(place, key)
-    made, its_solver = (build(c, where="committee") for c in content)
     result = fit(made, data, its_solver, validation=validation, seed=seed_here, folder=place, progress=progress)
     solution = result.solution
     facts = {"history": solution.history, "notes": solution.notes, "figures": solution.figures}
@@ -121,16 +119,19 @@ def _member(
     return load(path), facts  # as an interrupted committee reads it
 
 
-def advanced(content, by: int):
-    """Plain data in which every whole number called `seed` is larger by `by`."""
-    if isinstance(content, list):
-        return [advanced(c, by) for c in content]
-    if not isinstance(content, dict):
-        return content
-    return {
-        name: value + by if name == "seed" and isinstance(value, int) else advanced(value, by)
-        for name, value in content.items()
+def advanced(value: Any, by: int) -> Any:
+    """A fresh object from the same constructor arguments, in which every whole number called `seed` is larger."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(advanced(v, by) for v in value)
+    if isinstance(value, dict):
+        return {name: advanced(v, by) for name, v in value.items()}
+    if not isinstance(value, Configurable):
+        return value
+    arguments = {
+        name: v + by if name == "seed" and isinstance(v, int) else advanced(v, by)
+        for name, v in value.arguments.items()
     }
+    return type(value)(**arguments)
 
 
 def weighted(data: Dataset, seed: list[int]) -> Dataset:
