@@ -223,8 +223,8 @@ def _slopes(lags: ndarray, curves: Float[ndarray, "*rows lags"], span: slice) ->
 
 def _means(lags: ndarray, curves: Float[ndarray, "*rows lags"], span: slice) -> Float[ndarray, "*rows"]:
     """Weighted as a straight line weighs the slopes along it, so that both routes read the same."""
-    position = np.linspace(-1, 1, span.stop - span.start)
-    weights = np.maximum(1 - position**2, 0.0)
+    n = span.stop - span.start
+    weights = 1 - ((2 * np.arange(n) + 1) / n - 1) ** 2
     return curves[..., span] @ (weights / weights.sum())
 
 
