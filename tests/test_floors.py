@@ -12,7 +12,7 @@ FLOORS = {
     1: ("elements", "math", "native"),
     2: ("graph",),
     3: ("data", "contracts"),
-    4: ("classical", "descriptors", "regressors", "networks", "electrostatics", "calculator"),
+    4: ("classical", "descriptors", "regressors", "networks", "electrostatics", "calculator", "lammps_driver"),
     5: ("fit", "label", "sample", "select", "deploy"),
     6: ("recipes", "validate", "learn"),
     7: ("configuration", "report"),

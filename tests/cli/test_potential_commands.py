@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 from ase.io import read
+from lammps_runs import lammps_module
 from small_recipe import CLASS
 
 import cambrian
@@ -59,6 +60,15 @@ def test_dynamics(run, fitted, argon, tmp_path):
     frames = read(tmp_path / "run.xyz", index=":")
     assert [a.info["step"] for a in frames] == [0, 10, 20, 30, 40]
     assert "mean temperature, K" in run(*command, "--steps", 5, "--ensemble", "nvt", "--set", "relaxation_fs=50").stdout
+
+
+def test_dynamics_in_lammps(run, fitted, argon, tmp_path):
+    lammps_module()
+    command = ["md", fitted / "potential.safetensors", argon, "--steps", 20, "--temperature", 30, *OWN]
+    said = run(*command, "--engine", "lammps", "-o", tmp_path / "run.extxyz").stdout
+    assert "slope of the total energy" in said
+    assert len(read(tmp_path / "run.extxyz", index=":")) == 3
+    assert "did you mean 'lammps'?" in run.refuses(*command, "--engine", "lamps")
 
 
 def test_interrupted_dynamics_goes_on(run, interrupt, fitted, argon, tmp_path):

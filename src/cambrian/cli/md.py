@@ -1,6 +1,10 @@
 """`cambrian md`: molecular dynamics with a fitted potential."""
 
+import os
+import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +33,7 @@ def md(
     timestep: Annotated[float, typer.Option(metavar="fs", help="Time step.")] = 1.0,
     every: Annotated[int, typer.Option(help="Steps between frames.", min=1)] = 10,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Trajectory, extxyz.")] = None,
+    engine: Annotated[str, typer.Option(help="What moves the atoms: ase or lammps.")] = "ase",
     seed: Annotated[int, typer.Option(help="Seed of velocities and noise.")] = 0,
     frame: Annotated[int, typer.Option(help="Frame of START; -1 is the last.")] = -1,
     set_: SetOptions = None,
@@ -38,23 +43,22 @@ def md(
 ) -> None:
     """Run molecular dynamics; with -o an interrupted run goes on when the same command is given again.
 
-    --set reaches the ensemble: relaxation_fs=50, pressure_GPa=1, cell=free (npt).
+    --set reaches the ensemble: relaxation_fs=50, pressure_GPa=1, cell=free (npt). With --engine lammps the run may be
+    cut into domains: mpiexec -n 4 cambrian md ... --engine lammps.
     """
-    from cambrian.sample.dynamics import Dynamics
-
+    begin = by_name(engine)
     model = load_potential(potential, own)
-    atoms = starting(start, frame, reading, model)
-    dynamics = Dynamics(
-        ensemble_of(ensemble, temperature, set_ or ()), n_steps=steps, timestep_fs=timestep, every=every
-    )
+    atoms = starting(start, frame, reading)
+    settings = {"n_steps": steps, "timestep_fs": timestep, "every": every}
+    go = begin(model, atoms, ensemble_of(ensemble, temperature, set_ or ()), settings)
     resumed, began = output is not None and output.exists(), time.monotonic()
     try:
         with Bars() as bars:
-            run = dynamics.run(atoms, seed=seed, trajectory=output, progress=bars)
+            run = go(seed=seed, trajectory=output, progress=bars)
     except KeyboardInterrupt:
         mend = "the same command goes on where it stood" if output else "give -o FILE to be able to go on another time"
         raise Interrupted(mend) from None
-    show(run, len(atoms), None if resumed else time.monotonic() - began)
+    show(run, len(atoms), None if resumed else time.monotonic() - began, conserved=ensemble.lower() == "nve")
     if output is not None:
         err().print(f"Trajectory in {output}")
     if run.stopped:
@@ -62,17 +66,43 @@ def md(
         raise typer.Exit(STOPPED)
 
 
-def starting(path: Path, frame: int, reading: Reading, model) -> "Atoms":
-    """A frame of a file with the calculator of the potential."""
-    from cambrian.calculator import Calculator
+def by_name(engine: str) -> Callable:
+    """What begins a run of an engine; raises UserError for an unknown one."""
+    from cambrian.contracts.catalogue import nearest
 
+    known = {"ase": by_ase, "lammps": by_lammps}
+    if engine not in known:
+        raise UserError(f"there is no engine '{engine}'{nearest(engine, known)}; choose among {', '.join(known)}")
+    return known[engine]
+
+
+def by_ase(model, atoms: "Atoms", ensemble: "Ensemble", settings: dict) -> Callable:
+    """A run by ASE in this process."""
+    from cambrian.calculator import Calculator
+    from cambrian.sample.dynamics import Dynamics
+
+    atoms.calc = Calculator(model)
+    return partial(Dynamics(ensemble, **settings).run, atoms)
+
+
+def by_lammps(model, atoms: "Atoms", ensemble: "Ensemble", settings: dict) -> Callable:
+    """A run by LAMMPS on all ranks, of which the first one talks."""
+    from cambrian.lammps_driver import world
+    from cambrian.sample.lammps_dynamics import LammpsDynamics
+
+    if world().rank > 0:
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    return partial(LammpsDynamics(ensemble, **settings).run, atoms, model)
+
+
+def starting(path: Path, frame: int, reading: Reading) -> "Atoms":
+    """A frame of a file, with total charge and spin."""
     structures = reading.read([path], labelled=False)
     if not -len(structures) <= frame < len(structures):
         raise UserError(f"{path} has {len(structures)} frames; there is no frame {frame}")
     structure = structures.structures[frame]
     atoms = structure.atoms.copy()
     atoms.info |= {"total_charge": structure.total_charge, "spin": structure.spin}
-    atoms.calc = Calculator(model)
     return atoms
 
 
@@ -92,7 +122,7 @@ def ensemble_of(name: str, temperature_K: float, texts) -> "Ensemble":
     return construct(cls, arguments, where=name)
 
 
-def show(run, n_atoms: int, seconds: float | None) -> None:
+def show(run, n_atoms: int, seconds: float | None, *, conserved: bool) -> None:
     """Print how the run went: temperature, energies, drift, speed."""
     import numpy as np
 
@@ -102,7 +132,7 @@ def show(run, n_atoms: int, seconds: float | None) -> None:
         ["mean temperature, K", f"{figures['temperature_K'].mean():.1f}"],
         ["mean potential energy, eV/atom", f"{figures['potential_energy'].mean() / n_atoms:.5f}"],
     ]
-    if len(time_ps) > 2:
+    if conserved and len(time_ps) > 2:
         drift = np.polyfit(time_ps, run.total_energy / n_atoms, 1)[0]
         rows.insert(3, ["slope of the total energy, meV/atom/ps", f"{1e3 * drift:.3g}"])
     if run.n_steps and seconds is not None:
