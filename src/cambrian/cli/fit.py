@@ -3,13 +3,16 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cambrian.cli.console import Bars, Interrupted, err, out, warn
 from cambrian.cli.options import DataFiles, OwnClasses, Reading, Seed, SetOptions, reads_data
 from cambrian.errors import UserError
+
+if TYPE_CHECKING:
+    from cambrian.fit import Fit
 
 Fraction = Annotated[float | None, typer.Option(help="Hold this part of DATA out as the test set.")]
 Splitting = Annotated[str, typer.Option(help="How to hold out: structure, group, or block (ends of trajectories).")]
@@ -18,7 +21,11 @@ Splitting = Annotated[str, typer.Option(help="How to hold out: structure, group,
 @reads_data
 def fit(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="Name of a recipe (cambrian list recipes), or a YAML file.")
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="Name of a recipe (cambrian list recipes), a YAML file, or a potential to go on from.",
+        ),
     ],
     data: DataFiles,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")],
@@ -34,42 +41,57 @@ def fit(
 ) -> None:
     """Fit a potential to labelled structures.
 
-    Writes potential.safetensors, metrics.json, recipe.yaml, history.csv and report.html. An interrupted fit is taken
-    up by the same command.
+    Writes potential.safetensors, metrics.json, recipe.yaml and report.html, and history.csv where there are epochs. An
+    interrupted fit is taken up by the same command. --set start=POTENTIAL goes on from a fitted potential, --set
+    replay=FILE with old data among the new.
     """
-    from cambrian.cli.figures import errors_table
     from cambrian.configuration import Recipe, Setting
     from cambrian.contracts.catalogue import from_file
     from cambrian.fit import fit as run
-    from cambrian.report.fit_folder import write_fit
+    from cambrian.report.fit_folder import resolved, write_fit
 
     if test and test_fraction is not None:
         raise UserError("--test and --test-fraction exclude each other: give one of them")
+    if test_fraction is not None and not 0 < test_fraction < 1:
+        raise UserError(f"--test-fraction is a number between 0 and 1, not {test_fraction}")
     for place in own or ():
         from_file(place)
     chosen = Recipe.of(recipe, [Setting.parse(text) for text in set_ or ()])
     seed = seed if seed is not None else chosen.seed or 0
-    if test_fraction is not None and not 0 < test_fraction < 1:
-        raise UserError(f"--test-fraction is a number between 0 and 1, not {test_fraction}")
     with Folder(output) as folder:
         if (folder / "potential.safetensors").exists():
             warn([f"{folder} holds a fit; its potential will be kept as potential.previous.safetensors"])
+        potential, solver = chosen.build()
         train, held_out = reading.read(data), reading.read(test) if test else None
         if test_fraction is not None:
             train, held_out = train.split(1 - test_fraction, by=split_by, seed=seed)
         warnings = examined(train, held_out, trusted=trust_data)
-        potential, solver = chosen.build()
+        warm = None if chosen.tuning is None else chosen.tuning.warm_start(reading.read)
+        warnings += examined_start(chosen.tuning, train)
         try:
             with Bars() as bars:
-                result = run(potential, train, solver, test=held_out, seed=seed, folder=folder, progress=bars)
+                result = run(
+                    potential, train, solver, test=held_out, seed=seed, warm=warm, folder=folder, progress=bars
+                )
         except KeyboardInterrupt:
             raise Interrupted("the same command takes the fit up again where it stood") from None
-        write_fit(folder, result, name=chosen.name, recipe=chosen.text(seed), warnings=warnings)
+        split = {"data": data, "test": test, "test_fraction": test_fraction, "split_by": split_by}
+        text = chosen.text(seed, resolved(result, split if test_fraction else split | {"split_by": None}))
+        write_fit(folder, result, name=chosen.name, recipe=text, warnings=warnings)
+    show(result, folder)
+
+
+def show(result: "Fit", folder: Path) -> None:
+    """Print errors, what changed since the start of a fit that went on, and what to be careful about."""
+    from cambrian.cli.figures import errors_table
+    from cambrian.report.quantities import before_and_after
+    from cambrian.report.words import careful
+
     out().print(errors_table({name: part.errors.figures() for name, part in result.parts.items()}))
-    for note in result.solution.notes:
+    if result.changes:
+        out().print(errors_table(before_and_after(result.changes), title="Since the start"))
+    for note in [*result.solution.notes, *careful(result, [])]:
         err().print(note)
-    if held_out is None:
-        err().print("No test set: --test FILE or --test-fraction 0.1 tells how it does on structures it has not seen.")
     out().print(f"\n{result.n_parameters} parameters in {result.seconds:.1f} s: {folder / 'potential.safetensors'}")
     out().print(
         f"Read {folder / 'report.html'}; next: cambrian md {folder / 'potential.safetensors'} START --steps 1000"
@@ -90,6 +112,13 @@ def examined(train, test, *, trusted: bool) -> list[str]:
         raise UserError(f"{said(train, spoiling)}. If the data are right all the same: --trust-data")
     sentences = [said(train, f) for f in found]
     sentences += [said(test, f) for f in (leakage(train, test) if test is not None else ())]
+    warn(sentences)
+    return sentences
+
+
+def examined_start(tuning, train) -> list[str]:
+    """Whether the new labels suit the potential that the fit goes on from, shown on stderr."""
+    sentences = [] if tuning is None else tuning.other_levels(train)
     warn(sentences)
     return sentences
 

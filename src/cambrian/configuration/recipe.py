@@ -5,6 +5,8 @@ parameters: {cutoff: 4.7}
 
 potential: [{ZBL: {}}, {DescriptorPotential: {...}}]     or a free composition; a list is a sum
 solver: {LeastSquares: {ridge: 1e-8}}
+
+Beside either may stand `start:` (fine_tuning.py) and `resolved:`, in which a fit notes what the data decided.
 """
 
 import importlib
@@ -16,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from cambrian.configurable import describe
+from cambrian.configuration import fine_tuning
+from cambrian.configuration.fine_tuning import FineTuning, is_model_file
 from cambrian.configuration.settings import Setting, apply, call_of, defaults, hints_of
 from cambrian.configuration.yaml_text import dump, parse_file
 from cambrian.contracts.catalogue import build_argument, construct, find, from_file, nearest
@@ -23,8 +27,8 @@ from cambrian.contracts.potential import Potential
 from cambrian.contracts.solver import Solver
 from cambrian.errors import UserError
 
-FORMS = "`recipe:` with `parameters:`, or `potential:` with `solver:`; `seed:` beside them"
-KEYS = ("recipe", "parameters", "potential", "solver", "seed")
+FORMS = "`recipe:` with `parameters:`, or `potential:` with `solver:`; `seed:` and `start:` beside them"
+KEYS = ("recipe", "parameters", "potential", "solver", "seed", "resolved", *fine_tuning.KEYS)
 
 
 def recipes() -> dict[str, Callable[..., tuple[Potential, Solver]]]:
@@ -36,43 +40,66 @@ def recipes() -> dict[str, Callable[..., tuple[Potential, Solver]]]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Effective values: `content` is what the YAML file of this recipe holds, `own` where the user's classes stand."""
+    """Effective values: `content` is what the YAML file of this recipe holds, `own` where the user's classes stand.
+
+    `tuning` says which saved potential the fit goes on from, if any.
+    """
 
     name: str
     content: dict[str, Any]
     seed: int | None = None
     own: dict[str, str] = field(default_factory=dict)
+    tuning: FineTuning | None = None
 
     @classmethod
     def of(cls, source: str, settings: Iterable[Setting] = ()) -> "Recipe":
-        """From a recipe's name, `file.py:function` or a YAML file, with settings applied on top.
+        """From a recipe's name, `file.py:function`, a YAML file or a saved potential, with settings applied on top.
 
         Raises UserError for what does not exist, an unknown argument or a value of the wrong kind.
         """
-        content = parse_file(Path(source)) if Path(source).suffix in (".yaml", ".yml") else {"recipe": source}
-        if not isinstance(content, dict) or not ({"recipe", "potential"} & set(content)):
+        content, settings = _content(source), list(settings)
+        content.pop("resolved", None)
+        tuning = FineTuning.taken_from(content, settings, source)
+        if tuning is not None:
+            content = tuning.completed(content)
+        if not {"recipe", "potential"} & set(content):
             raise UserError(f"{source}: a recipe file holds {FORMS}")
-        for key in content:
-            if key not in KEYS:
-                raise UserError(f"{source}: there is no '{key}'{nearest(key, KEYS)}; a recipe file holds {FORMS}")
         own: dict[str, str] = {}
         content = {key: _adopted(value, own) for key, value in content.items()}
         seed = content.get("seed")
         if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
             raise UserError(f"{source}: 'seed' cannot be {seed!r}; it takes a whole number")
         make = _published if "recipe" in content else _composed
-        name, effective = make(content, source, list(settings))
-        return cls(name, effective, seed, own)
+        name, effective = make(content, source, settings)
+        return cls(name, effective, seed, own, tuning)
 
     def build(self) -> tuple[Potential, Solver]:
-        """Fresh objects, not yet set up."""
-        if "recipe" in self.content:
-            return construct(_function(self.content["recipe"]), self.content["parameters"], where=self.name)
-        return construct(_composition, self.content, where=self.name)
+        """Fresh objects, not yet set up; or the saved potential that the fit goes on from."""
+        target = _function(self.content["recipe"]) if "recipe" in self.content else _composition
+        arguments = self.content["parameters"] if "recipe" in self.content else self.content
+        potential, solver = construct(target, arguments, where=self.name)
+        return (potential if self.tuning is None else self.tuning.potential(potential)), solver
 
-    def text(self, seed: int) -> str:
-        """The YAML file that gives the same fit on the same data."""
-        return dump(_with_places(self.content, self.own) | {"seed": seed})
+    def text(self, seed: int, resolved: dict[str, Any] | None = None) -> str:
+        """The YAML file that gives the same fit on the same data; `resolved` is noted in it for the reader."""
+        beside = {} if self.tuning is None else self.tuning.content()
+        noted = {} if resolved is None else {"resolved": resolved}
+        return dump(_with_places(self.content, self.own) | beside | {"seed": seed} | noted)
+
+
+def _content(source: str) -> dict:
+    """What the file holds, or a file would hold that names the same."""
+    if is_model_file(source):
+        return {"start": source}
+    if Path(source).suffix not in (".yaml", ".yml"):
+        return {"recipe": source}
+    content = parse_file(Path(source))
+    if not isinstance(content, dict):
+        raise UserError(f"{source}: a recipe file holds {FORMS}")
+    for key in content:
+        if key not in KEYS:
+            raise UserError(f"{source}: there is no '{key}'{nearest(key, KEYS)}; a recipe file holds {FORMS}")
+    return content
 
 
 def _published(content: dict, source: str, settings: list[Setting]) -> tuple[str, dict]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cambrian.configurable import describe
+from cambrian.configuration.fine_tuning import FineTuning
 from cambrian.configuration.recipe import recipes
 from cambrian.configuration.settings import classes_in
 from cambrian.contracts.catalogue import classes, configurables, contracts
@@ -23,15 +24,17 @@ def first_sentence(thing) -> str:
 
 
 def schema() -> dict[str, Any]:
-    """The schema: a published recipe with its parameters, or a free composition."""
+    """The schema: a published recipe with its parameters, a free composition, or a saved potential with a solver."""
     known = recipes()
+    beside = {"seed": {"type": "integer"}, "resolved": {"type": "object", "description": "Noted by a fit; not read."}}
+    beside |= arguments_schema(FineTuning)["properties"]
     published = [
         {
             "description": first_sentence(function),
             "properties": {
                 "recipe": {"const": name},
                 "parameters": arguments_schema(function, required=False),
-                "seed": {"type": "integer"},
+                **beside,
             },
             "required": ["recipe"],
             "additionalProperties": False,
@@ -41,15 +44,21 @@ def schema() -> dict[str, Any]:
     potential = {"anyOf": [_contract(Potential), {"type": "array", "items": _contract(Potential)}]}
     composed = {
         "description": "A free composition; a list of potentials is their sum.",
-        "properties": {"potential": potential, "solver": _contract(Solver), "seed": {"type": "integer"}},
+        "properties": {"potential": potential, "solver": _contract(Solver), **beside},
         "required": ["potential", "solver"],
+        "additionalProperties": False,
+    }
+    continued = {
+        "description": "A saved potential, and the solver that changes it.",
+        "properties": {"solver": _contract(Solver), **beside},
+        "required": ["start", "solver"],
         "additionalProperties": False,
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Cambrian recipe",
         "type": "object",
-        "oneOf": [*published, composed],
+        "oneOf": [*published, composed, continued],
         "$defs": {name: arguments_schema(cls) for name, cls in configurables().items()}
         | {contract.__name__: _choices(contract) for contract in contracts()},
     }

@@ -1,4 +1,4 @@
-"""The folder of a fit: potential.safetensors, metrics.json, recipe.yaml, history.csv, report.html.
+"""The folder of a fit: potential.safetensors, metrics.json, recipe.yaml, report.html, and history.csv of epochs.
 
 Each file is moved into place whole; the potential comes last, so where it is, the others are.
 """
@@ -8,13 +8,16 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from cambrian.contracts.archive import save, write_in_place
+from cambrian.elements import symbols
 from cambrian.fit.fit import Fit
 from cambrian.report.fit_report import fit_sections
 from cambrian.report.html import write_page
 
 CHECKPOINT = "checkpoint.safetensors"
+FEW = 24  # values of what the data decided that recipe.yaml shows
 
 
 def write_fit(folder: Path, fit: Fit, *, name: str, recipe: str, warnings: Sequence[str] = ()) -> None:
@@ -24,15 +27,37 @@ def write_fit(folder: Path, fit: Fit, *, name: str, recipe: str, warnings: Seque
     """
     metrics = fit.metrics()
     write_in_place(folder / "recipe.yaml", recipe.encode())
-    write_in_place(folder / "history.csv", history_text(fit.solution.history).encode())
+    if fit.solution.history:
+        write_in_place(folder / "history.csv", history_text(fit.solution.history).encode())
+    else:
+        (folder / "history.csv").unlink(missing_ok=True)  # of an earlier fit in this folder
     write_in_place(folder / "metrics.json", (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
     sections = fit_sections(fit, name=name, recipe=recipe, warnings=warnings)
     write_page(folder / "report.html", f"{name}: report of the fit", sections, subtitle=str(folder.resolve().name))
     potential = folder / "potential.safetensors"
     if potential.exists():
         potential.replace(folder / "potential.previous.safetensors")
-    save(fit.potential, potential, record(fit))
+    save(fit.potential, potential, record(fit) | {"recipe": recipe})
     (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def resolved(fit: Fit, split: dict[str, Any]) -> dict[str, Any]:
+    """What the data decided, for recipe.yaml: how they were split, elements, and the short tables of `setup`.
+
+    `split` says where the structures come from; sizes and the hash of the training data are added.
+    """
+    tables = {
+        name: value.tolist()
+        for name, value in fit.potential.named_buffers()
+        if 0 < value.numel() <= FEW and not name.endswith("elements")
+    }
+    return {
+        "elements": symbols(fit.potential.elements),
+        "split": split
+        | {f"n_{name}": len(part.data) for name, part in fit.parts.items()}
+        | {"train_hash": fit.data_hash},
+        "tables": tables,
+    }
 
 
 def history_text(history: list[dict[str, float]]) -> str:

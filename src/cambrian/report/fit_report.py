@@ -23,7 +23,7 @@ from cambrian.report.html import (
     side_by_side,
     table,
 )
-from cambrian.report.quantities import COLUMNS, rounded, shown
+from cambrian.report.quantities import COLUMNS, before_and_after, rounded, shown
 from cambrian.report.words import MEANING, PART_WORDS, careful, judged, verdict
 from cambrian.validate.errors import plots
 
@@ -55,6 +55,9 @@ def errors_section(fit: Fit) -> Section:
             blocks.append(by_group if name == judged(fit) else fold(f"Groups of {name}", by_group))
             if name == judged(fit):
                 blocks.insert(-1, paragraph(f"By group, {name}:"))
+    if fit.changes:
+        blocks.append(paragraph("The potential the fit went on from, and what it is now:"))
+        blocks.append(figures_table(before_and_after(fit.changes)))
     return Section("Errors", blocks)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cambrian.fit.warm_start import Change
 from cambrian.units import GPA
 
 
@@ -36,3 +37,12 @@ def rounded(value: float) -> str:
         digits = f"{value:#.3g}" if abs(value) < 1000 else f"{value:.0f}"
         return digits.rstrip(".")
     return f"{value:.2e}"
+
+
+def before_and_after(changes: dict[str, Change]) -> dict[str, dict]:
+    """Figures of metrics.json for a table: new and old data, by the start and by the fitted potential."""
+    return {
+        f"{name} data, {who}": figures[when]
+        for name, figures in ((name, change.figures()) for name, change in changes.items())
+        for when, who in (("before", "start"), ("after", "now"))
+    }

@@ -71,8 +71,22 @@ def relative_error(part: Part) -> tuple[float | None, str]:
 
 def careful(fit: Fit, warnings: list[str]) -> list[str]:
     """What a user should know before trusting the figures."""
-    found = [*_about_test(fit), *_about_groups(fit), *_about_labels(fit), *_about_outliers(fit)]
+    found = [*_about_start(fit), *_about_test(fit), *_about_groups(fit), *_about_labels(fit), *_about_outliers(fit)]
     return [*found, *(f"The data: {w}" for w in warnings)]
+
+
+def _about_start(fit: Fit) -> list[str]:
+    if not fit.changes:
+        return []
+    if "old" not in fit.changes:
+        return ["Whether it still knows what its start knew is not told: name old data with --set replay=FILE."]
+    figures = fit.changes["old"].figures()
+    return [
+        f"On the old data the {words} RMSE rose to {rounded(after / before)} times that of the start: it forgets. More "
+        "weight on the old data (--set replay_weight) or a larger part of them helps."
+        for kind, words in (("energy_rmse", "energy"), ("force_rmse", "force"))
+        if (before := figures["before"][kind]) and (after := figures["after"][kind]) and after > 1.5 * before
+    ]
 
 
 def _about_test(fit: Fit) -> list[str]:
