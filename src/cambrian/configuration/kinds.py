@@ -1,9 +1,10 @@
 """What `cambrian list` shows, and things by the names that commands know them by.
 
-A check, labeller, sampler or selector is called by the name of its file on the command line: `nve_drift`, `tblite`,
+A check, labeller, sampler, selector or trigger is called by the name of its file on the command line: `nve_drift`, `tblite`,
 `rattle`, `farthest_point`.
 """
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping
 
@@ -15,10 +16,11 @@ from cambrian.contracts.check import Check
 from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.sampler import Sampler
 from cambrian.contracts.selector import Selector
+from cambrian.contracts.trigger import Trigger
 from cambrian.data.formats import formats
 from cambrian.errors import UserError
 
-CALLED_BY_FILE = (Check, Labeller, Sampler, Selector)
+CALLED_BY_FILE = (Check, Labeller, Sampler, Selector, Trigger)
 
 
 def kinds() -> dict[str, dict[str, str]]:
@@ -51,6 +53,9 @@ def make(contract: type, name: str, settings: Iterable[Setting] = ()):
     arguments = defaults(cls)
     for setting in settings:
         apply(cls, arguments, setting)
+    missing = [p for p in inspect.signature(cls).parameters if p not in arguments]
+    if missing:
+        raise UserError(f"{name} needs {', '.join(missing)}: give it with --set {missing[0]}=...")
     return construct(cls, arguments, where=name)
 
 

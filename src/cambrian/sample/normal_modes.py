@@ -95,7 +95,7 @@ class HarmonicMotion(Sampler):
                 progress(stage, (k + fraction) / len(starts), words)
 
             if isinstance(driver, Labeller) and folder is not None:
-                calculator = Remembered(driver, atoms, folder)
+                calculator = Remembered(driver, atoms, folder / "forces")
             else:
                 calculator = calculator_of(driver, atoms)
             modes = normal_modes(self._relaxed(atoms, calculator, k), calculator, step=self.step, progress=said)

@@ -10,6 +10,8 @@ from cambrian.calculator import calculator_for
 from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
+from cambrian.data.labelling import charge_and_spin
+from cambrian.data.structure import Structure
 from cambrian.errors import UserError
 
 
@@ -47,6 +49,14 @@ def drawn_from(start: Atoms, frame: Atoms, group: str) -> Atoms:
     drawn.positions = frame.positions
     drawn.info["config_type"] = group
     return drawn
+
+
+def structure_of(atoms: Atoms) -> Structure:
+    """A proposal as a structure without labels: group, charge and spin in their places, the rest of `info` kept."""
+    total_charge, spin = charge_and_spin(atoms.info)
+    bare = atoms.copy()
+    bare.info = {k: v for k, v in atoms.info.items() if k not in ("config_type", "total_charge", "spin")}
+    return Structure(bare, total_charge=total_charge, spin=spin, group=str(atoms.info.get("config_type", "")))
 
 
 def too_close(atoms: Atoms, closest: float) -> bool:
