@@ -1,7 +1,7 @@
 """What `cambrian list` shows, and things by the names that commands know them by.
 
-A check, labeller, sampler, selector or trigger is called by the name of its file on the command line: `nve_drift`, `tblite`,
-`rattle`, `farthest_point`.
+A check, labeller, sampler, selector or trigger is called by the name of its file on the command line: `nve_drift`,
+`tblite`, `rattle`, `farthest_point`.
 """
 
 import inspect
