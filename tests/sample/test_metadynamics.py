@@ -1,7 +1,5 @@
 """Collective variables and the bias against finite differences, ASE and PLUMED; free energies against known ones."""
 
-import os
-
 import numpy as np
 import pytest
 from ase import Atoms
@@ -21,7 +19,6 @@ from cambrian.sample.well_tempered import Biased, WellTempered
 from cambrian.units import BOLTZMANN
 
 VARIABLES = ("distance 0 1", "angle 0 1 2", "torsion 3 0 1 4", "coordination C H 1.4", "coordination 0,2 3-5 2.0")
-needs_plumed = pytest.mark.skipif("PLUMED_KERNEL" not in os.environ, reason="PLUMED_KERNEL names no PLUMED library")
 
 
 class DoubleWell(Calculator):
