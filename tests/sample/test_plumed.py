@@ -19,6 +19,8 @@ from cambrian.sample.plumed import Plumed, plumed_calculator
 
 needs_plumed = pytest.mark.skipif("PLUMED_KERNEL" not in os.environ, reason="PLUMED_KERNEL names no PLUMED library")
 
+SWITCH = "SWITCH={RATIONAL R_0=0.2 NN=6 MM=12 NOSTRETCH}"
+
 
 class Chain(Labeller):
     """Springs as a reference method."""
