@@ -11,9 +11,13 @@ from cambrian.errors import UserError
 
 
 class Labeller(Configurable, ABC):
-    """A reference method; its constructor arguments are its settings, which key the cache of results."""
+    """A reference method; its constructor arguments are its settings, which key the cache of results.
+
+    `incidental` names those that no result depends on, such as the number of cores.
+    """
 
     rooms = ("label",)
+    incidental: tuple[str, ...] = ()
 
     @property
     @abstractmethod

@@ -33,6 +33,8 @@ def labelled_by(
         energy = atoms.get_potential_energy()
         forces = atoms.get_forces(apply_constraint=False)
         stress = _stress(atoms, calculator)
+    except UserError:
+        raise
     except Exception as error:  # reference programs fail in as many ways as there are programs
         raise UserError(f"the {level} calculation failed ({type(error).__name__}): {error}") from error
     results = calculator.results

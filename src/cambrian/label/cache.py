@@ -21,7 +21,9 @@ READ_BY_PROGRAMS = ("initial_magmoms", "initial_charges", "tags")  # what else o
 
 def key_of(structure: Structure, labeller: Labeller) -> str:
     """SHA-256 over class and settings of the labeller, and over geometry, total charge and spin."""
-    digest = hashlib.sha256(json.dumps([describe(labeller), labeller.level], sort_keys=True).encode())
+    settings = {k: describe(v) for k, v in labeller.arguments.items() if k not in labeller.incidental}
+    method = [{type(labeller).__name__: settings}, labeller.level]
+    digest = hashlib.sha256(json.dumps(method, sort_keys=True).encode())
     atoms = structure.atoms
     values = [atoms.numbers.astype(np.int64), atoms.positions, atoms.cell.array, atoms.pbc]
     values += [atoms.arrays[name] for name in READ_BY_PROGRAMS if name in atoms.arrays]

@@ -10,6 +10,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
 from multiprocessing import active_children, connection, get_context, parent_process
 from threading import Thread
 from typing import Any
@@ -27,14 +28,17 @@ def run_here(work: Callable, tasks: Sequence, finish: Finish) -> None:
         finish(k, work(task))
 
 
-def run_with(executor: Executor, work: Callable, tasks: Sequence, finish: Finish) -> None:
+def run_with(
+    executor: Executor, work: Callable, tasks: Sequence, finish: Finish, *, lost: Callable[[str], Any]
+) -> None:
     """The same through an executor of the caller, which gets all tasks at once, as queues of a cluster want them.
 
-    Raises UserError when the executor breaks; what was finished has been handed to `finish`.
+    A task that the executor itself fails on finishes with `lost(reason)`. Raises UserError when the executor breaks;
+    what was finished has been handed to `finish`.
     """
     running = {executor.submit(work, task): k for k, task in enumerate(tasks)}
     try:
-        _drain(running, finish)
+        _drain(running, finish, lost=lost)
     except BrokenExecutor as error:
         _hand_over(running, finish)
         raise UserError(f"the executor broke ({error}); what was finished is kept, so start again") from error
@@ -113,15 +117,21 @@ class _Workers:
 
     def _kill(self) -> None:
         for process in set(active_children()) - self._others:
-            process.terminate()
+            _end_group(process.pid)
 
 
-def _drain(running: dict[Future, int], finish: Finish, *, until: int = 0) -> None:
-    """Hand over results as they come, until `until` tasks are still under way."""
+def _drain(
+    running: dict[Future, int], finish: Finish, *, until: int = 0, lost: Callable[[str], Any] | None = None
+) -> None:
+    """Hand over results as they come, until `until` tasks are still under way; with `lost` failed tasks too."""
     while len(running) > until:
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
-            finish(running[future], future.result())
+            error = future.exception()
+            if lost is not None and isinstance(error, Exception) and not isinstance(error, BrokenExecutor):
+                finish(running[future], lost(f"the executor failed ({type(error).__name__}): {error}"))
+            else:
+                finish(running[future], future.result())
             del running[future]
 
 
@@ -133,8 +143,10 @@ def _hand_over(running: dict[Future, int], finish: Finish) -> None:
 
 
 def _begin() -> None:
-    """In a worker: leave Ctrl-C to the parent, and end when the parent ends."""
+    """In a worker: leave Ctrl-C to the parent, and end when the parent ends, with the programs that were started."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgid"):  # not on Windows
+        os.setpgid(0, 0)
     Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -142,4 +154,16 @@ def _end_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])
+        _end_group(os.getpid())
         os._exit(1)
+
+
+def _end_group(pid: int | None) -> None:
+    """End a worker and what runs under it, such as an MPI program."""
+    if pid is None:
+        return
+    with suppress(ProcessLookupError):
+        if hasattr(os, "killpg") and os.getpgid(pid) == pid:
+            os.killpg(pid, signal.SIGTERM)
+        else:
+            os.kill(pid, signal.SIGTERM)

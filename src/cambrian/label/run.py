@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,13 +60,13 @@ def label(
     progress: called with a stage, the fraction done (0 to 1) and figures in words.
     Raises UserError where the method cannot run on this machine, and where the cache cannot be written.
     """
-    given = [s if isinstance(s, Structure) else _structure(s, k) for k, s in enumerate(structures)]
-    run = _Run(given, labeller, None if cache is None else Path(cache), progress)
-    tasks = [(labeller, given[places[0]]) for places in run.missing.values()]
+    folder = None if cache is None else Path(cache).absolute()
+    run = _Run(as_structures(structures), labeller, folder, progress)
+    tasks = [_Task(labeller, run.given[places[0]], key, folder) for key, places in run.missing.items()]
     if tasks:
         labeller.ready()
         if executor is not None:
-            run_with(executor, _compute, tasks, run.finish)
+            run_with(executor, _compute, tasks, run.finish, lost=str)
         elif workers == 0:
             run_here(_compute, tasks, run.finish)
         else:
@@ -95,8 +96,8 @@ class _Run:
     def finish(self, task: int, outcome: Structure | str) -> None:
         """Keep the labels of one task, or the reason why there are none."""
         key = self.keys[task]
-        if isinstance(outcome, Structure) and self.cache is not None:
-            store(outcome, key, self.cache)
+        if isinstance(outcome, Structure) and self.cache is not None and recall(outcome, key, self.cache) is None:
+            store(outcome, key, self.cache)  # the worker could not, on a machine that does not share the disk
         for k in self.missing[key]:
             if isinstance(outcome, Structure):
                 self.results[k] = with_labels(self.given[k], outcome)
@@ -113,15 +114,37 @@ class _Run:
         return Labelled(data, failures, len(self.results) - self.n_reused, self.n_reused)
 
 
-def _compute(task: tuple[Labeller, Structure]) -> Structure | str:
-    """The labels of one structure, or why there are none; runs in a worker."""
-    labeller, s = task
+@dataclass(frozen=True)
+class _Task:
+    """One structure for a worker, and where its result belongs."""
+
+    labeller: Labeller
+    structure: Structure
+    key: str
+    cache: Path | None
+
+
+def _compute(task: _Task) -> Structure | str:
+    """The labels of one structure, or why there are none; runs in a worker.
+
+    The worker stores what it computed, so that it is kept even where nobody is there any more to receive it.
+    """
+    s = task.structure
     try:
-        return labeller.label(s.atoms, total_charge=s.total_charge, spin=s.spin)
+        labels = task.labeller.label(s.atoms, total_charge=s.total_charge, spin=s.spin)
     except UserError as error:
         return str(error)
     except Exception as error:  # one structure must not end the labelling of the others
         return f"{type(error).__name__}: {error}"
+    if task.cache is not None:
+        with suppress(UserError):  # a cache that cannot be written is refused where the result arrives
+            store(labels, task.key, task.cache)
+    return labels
+
+
+def as_structures(given: Iterable[Structure | Atoms]) -> list[Structure]:
+    """Structures; group, charge and spin of plain Atoms are read from `atoms.info`."""
+    return [s if isinstance(s, Structure) else _structure(s, k) for k, s in enumerate(given)]
 
 
 def _structure(atoms: Atoms, index: int) -> Structure:

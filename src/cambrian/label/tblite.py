@@ -12,8 +12,9 @@ from ase.calculators.calculator import BaseCalculator
 
 from cambrian.contracts.labeller import Labeller
 from cambrian.data.structure import Structure
-from cambrian.errors import MissingExtraError, UserError
+from cambrian.errors import MissingExtraError
 from cambrian.label.by_calculator import labelled_by
+from cambrian.label.electrons import refuse_contradiction
 
 LANTHANIDES = range(58, 72)  # their f electrons stand in the core, so that counting Z tells nothing of the spin
 
@@ -63,7 +64,8 @@ class Tblite(Labeller):
 
         Raises UserError where self-consistency fails, and where charge and spin of a molecule contradict each other.
         """
-        _refuse_contradiction(atoms, total_charge, spin)
+        if not atoms.pbc.any() and not np.isin(atoms.numbers, LANTHANIDES).any():
+            refuse_contradiction(atoms, total_charge, spin)
         calculator = self.calculator(total_charge=total_charge, spin=spin)
         return labelled_by(calculator, atoms, level=self.level, total_charge=total_charge, spin=spin)
 
@@ -79,16 +81,3 @@ def _calculator_class() -> type:
     except ImportError:
         raise MissingExtraError.of("tblite", "xtb") from None
     return TBLite
-
-
-def _refuse_contradiction(atoms: Atoms, total_charge: float, spin: float) -> None:
-    """Raise UserError where an odd number of electrons has no unpaired one, or an even number has one."""
-    n_electrons = atoms.numbers.sum() - total_charge
-    whole = float(n_electrons).is_integer() and float(spin).is_integer()
-    if atoms.pbc.any() or not whole or np.isin(atoms.numbers, LANTHANIDES).any():
-        return
-    if (n_electrons - spin) % 2:
-        raise UserError(
-            f"{n_electrons:.0f} electrons cannot have {spin:.0f} unpaired ones: set the total charge or the spin "
-            f"(number of unpaired electrons) of {atoms.get_chemical_formula()}, as atoms.info['spin'] or spin=..."
-        )
