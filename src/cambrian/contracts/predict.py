@@ -1,6 +1,6 @@
 """Predictions for every structure of a dataset, as plain arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,24 +27,28 @@ def predict(
     potential: Potential, data: Dataset, *, progress: Callable[[float], None] = lambda fraction: None
 ) -> list[Predicted]:
     """Predict every structure, in order; raises UserError naming file and frame where one cannot be predicted."""
-    run = predictor(potential)
     found: list[Predicted] = []
+    for p in predictions(potential, data):
+        found.append(p)
+        progress(len(found) / len(data))
+    return found
+
+
+def predictions(potential: Potential, data: Dataset) -> Iterator[Predicted]:
+    """The same one by one, for data whose predictions would not fit into memory together."""
+    run = predictor(potential)
     for s, graph in zip(data, data.graphs(potential.cutoff), strict=True):
         try:
             p = run(graph)
         except UserError as error:
             raise error.at(s.where) from None
-        found.append(
-            Predicted(
-                energy=float(p.energy[0]),
-                forces=_array(p.forces),
-                stress=None if p.stress is None else _array(p.stress[0]),
-                energies=_array(p.atomic_energies),
-                charges=_array(p.charges),
-            )
+        yield Predicted(
+            energy=float(p.energy[0]),
+            forces=_array(p.forces),
+            stress=None if p.stress is None else _array(p.stress[0]),
+            energies=_array(p.atomic_energies),
+            charges=_array(p.charges),
         )
-        progress(len(found) / len(data))
-    return found
 
 
 def _array(value) -> NDArray | None:

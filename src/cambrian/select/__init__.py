@@ -1,1 +1,1 @@
-"""Choosing which structures are worth a label."""
+"""Choosing which structures are worth a label: each selector is a file of this folder."""
