@@ -25,7 +25,8 @@ from cambrian.errors import UserError
 from cambrian.validate.comparison import EV, Measured, Progress, both_sides, judged
 
 CORE = 0.5  # of the sum of covalent radii: no bond is that short
-BISECTIONS = 24  # an interval of 0.1 Å becomes one of 1e-8 Å
+BISECTIONS = 20  # an interval of 0.1 Å becomes one of 1e-7 Å
+REACHED = 20.0  # eV above the separated atoms: as far as curves are searched for jumps
 MODERATE = 5.0  # eV above the separated atoms: as far as a curve is compared with that of the method
 
 
@@ -166,14 +167,13 @@ class _Dimer:
         """
         r, worst = curve.distance, {"energy_jump": 0.0, "force_jump": 0.0}
         worst |= {"energy_jump_at": float(r[-1]), "force_jump_at": float(r[-1])}
-        outside = r > core
         rough = {
             "energy": np.abs(np.diff(curve.energy) + 0.5 * (curve.force[1:] + curve.force[:-1]) * np.diff(r)),
             "force": np.abs(np.diff(curve.force, n=2, append=0.0)),
         }
+        reached = (r > core) & (curve.energy < REACHED)
         for kind, values in rough.items():
-            k = int(np.where(outside[:-1], values, 0).argmax())
-            places = [(r[max(k - 1, 0)], r[min(k + 2, len(r) - 1)])]
+            places = [(r[max(k - 1, 0)], r[min(k + 2, len(r) - 1)]) for k in _roughest(values, reached[:-1])]
             places += [(c - 1e-4, c + 1e-4) for c in cutoffs if c > core]
             for low, high in places:
                 where, size = self._bisected(kind, float(low), float(high))
@@ -182,17 +182,26 @@ class _Dimer:
         return worst
 
     def _bisected(self, kind: str, low: float, high: float) -> tuple[float, float]:
+        """Where the interval shrinks to, and the defect that is left when its width is nothing."""
         ends = {r: self.at(r) for r in (low, high)}
 
         def defect(a: float, b: float) -> float:
             (e1, f1), (e2, f2) = ends[a], ends[b]
             return abs(e2 - e1 + 0.5 * (f1 + f2) * (b - a)) if kind == "energy" else abs(f2 - f1)
 
+        before = 0.0
         for _ in range(BISECTIONS):
-            middle = 0.5 * (low + high)
+            before, middle = defect(low, high), 0.5 * (low + high)
             ends[middle] = self.at(middle)
             low, high = (low, middle) if defect(low, middle) > defect(middle, high) else (middle, high)
-        return low, defect(low, high)
+        return low, max(2 * defect(low, high) - before, 0.0)  # a slope halves with its interval, a jump does not
+
+
+def _roughest(values: NDArray, reached: NDArray) -> list[int]:
+    """Where values are largest, and where they stand out most from those beside them."""
+    beside = np.pad(values, 3, mode="edge")
+    standing_out = values / (np.maximum(beside[:-6], beside[6:]) + 1e-12)
+    return sorted({int(np.where(reached, v, 0).argmax()) for v in (values, standing_out)})
 
 
 def features(curve: Curve) -> dict[str, float]:

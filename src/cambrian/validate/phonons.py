@@ -185,10 +185,10 @@ def _bands(phonons) -> dict[str, Any]:
 
 def _density(phonons) -> dict[str, Any]:
     phonons.run_mesh(40.0)
-    mesh = np.sort(phonons.get_mesh_dict()["frequencies"], axis=1)
+    mesh = np.sort(phonons.mesh.frequencies, axis=1)
     phonons.run_total_dos()
-    dos = phonons.get_total_dos_dict()
-    return {"mesh": mesh, "frequency": dos["frequency_points"], "density": dos["total_dos"]}
+    dos = phonons.total_dos
+    return {"mesh": mesh, "frequency": dos.frequency_points, "density": dos.dos}
 
 
 def _grid(phonons):
@@ -199,7 +199,7 @@ def _grid(phonons):
 def _frequencies(phonons, points):
     """Ascending frequencies (points, modes) in THz at points in reciprocal coordinates."""
     phonons.run_qpoints(np.asarray(points))
-    return np.sort(phonons.get_qpoints_dict()["frequencies"], axis=1)
+    return np.sort(phonons.qpoints.frequencies, axis=1)
 
 
 def _rms(difference) -> float:

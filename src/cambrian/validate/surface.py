@@ -5,6 +5,7 @@
 A slab has two sides; where they differ (compounds) γ is their mean. Slabs are whole cells: they keep the composition.
 """
 
+import warnings
 from functools import partial
 
 import numpy as np
@@ -105,7 +106,9 @@ def conventional(atoms: Atoms) -> Atoms:
     except ModuleNotFoundError:
         raise MissingExtraError.of("spglib", "phonons") from None
     cell = (atoms.cell.array.tolist(), atoms.get_scaled_positions().tolist(), atoms.numbers.tolist())
-    found = spglib.standardize_cell(cell, to_primitive=False, no_idealize=False, symprec=0.01)
+    with warnings.catch_warnings():  # spglib announces that it will raise one day
+        warnings.simplefilter("ignore", DeprecationWarning)
+        found = spglib.standardize_cell(cell, to_primitive=False, no_idealize=False, symprec=0.01)
     if found is None:
         raise UserError("no symmetry was found in the crystal to cut surfaces from: name another with `frame`")
     lattice, places, numbers = found
