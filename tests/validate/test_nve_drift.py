@@ -83,6 +83,12 @@ def test_a_run_that_breaks_fails_in_words():
     assert "the run broke: at constant energy it stopped after" in result.sentence
 
 
+def test_what_it_makes_no_sense_for():
+    assert "give a file" in NVEDrift().unsuited(lennard_jones(), None, None)
+    assert "single atom" in NVEDrift().unsuited(lennard_jones(), Dataset([Structure(bulk("Ar"))]), None)
+    assert NVEDrift().unsuited(lennard_jones(), argon(), None) == ""
+
+
 def test_refusals():
     with pytest.raises(UserError, match="give one after the potential"):
         NVEDrift.example().run(lennard_jones())

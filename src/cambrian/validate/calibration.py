@@ -13,6 +13,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import trapezoid
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
@@ -74,7 +75,7 @@ def coverage(errors: NDArray, sigma: NDArray) -> NDArray:
 
 def miscalibration(errors: NDArray, sigma: NDArray) -> float:
     """Area between coverage and the diagonal; 0 where σ is true, ½ at worst."""
-    return float(np.trapezoid(np.abs(coverage(errors, sigma) - LEVELS), LEVELS))
+    return float(trapezoid(np.abs(coverage(errors, sigma) - LEVELS), LEVELS))
 
 
 def rank_correlation(a: NDArray, b: NDArray) -> float:

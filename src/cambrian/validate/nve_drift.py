@@ -103,6 +103,14 @@ class NVEDrift(Check):
         plots = {"nve_energy": partial(_draw, times=times, energies=energies)}
         return Result("NVE drift", figures, verdict, sentence, tolerance={"drift": self.drift}, plots=plots)
 
+    def unsuited(self, potential: Potential, reference: Dataset | None, method: Labeller | None) -> str:
+        """Nothing to start from, or a single atom that nothing moves."""
+        if reference is None or not -len(reference) <= self.frame < len(reference):
+            return "it starts from a structure: give a file"
+        if len(reference.structures[self.frame]) == 1 and np.prod(self.repeat) == 1:
+            return "a single atom has no motion of its own"
+        return ""
+
     @classmethod
     def example(cls) -> "NVEDrift":
         """A tenth of a picosecond."""
