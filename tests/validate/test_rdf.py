@@ -10,10 +10,11 @@ from cambrian.calculator import Calculator
 from cambrian.classical.lennard_jones import LennardJones
 from cambrian.data import Dataset, Structure
 from cambrian.errors import UserError
+from cambrian.math.truncation import ForceShifted
 from cambrian.sample.dynamics import Dynamics
 from cambrian.sample.ensembles import NVT
 from cambrian.validate.rdf import RDF, distributions, first_minimum
-from cambrian.validate.trajectory import temperature_of
+from cambrian.validate.trajectory import produce, temperature_of
 
 
 def gas(n=60, n_frames=300, numbers=None, seed=0):
@@ -147,3 +148,27 @@ def test_refusals():
         distributions([Atoms("Ar2", [[0, 0, 0], [0, 0, 3]])])
     with pytest.raises(UserError, match="raise the distance"):
         RDF(r_max=1.0, n_steps=1, equilibration_fs=0).run(lennard_jones(), Dataset([Structure(bulk("Ar"))]))
+
+
+@pytest.mark.slow
+def test_liquid_argon_near_its_triple_point():
+    """First maximum of g(r) at ρ* = 0.8442, T* = 0.722: near 1.09 σ, height 3.05.
+
+    A. Rahman, Phys. Rev. 136, A405 (1964), finds 3.7 Å (1.088 σ); L. Verlet, Phys. Rev. 165, 201 (1968), tabulates g(r)
+    of states beside this one with a height of 3.0 to 3.1.
+    """
+    sigma, kelvin = 3.405, 119.8
+    model = LennardJones(
+        epsilon={"Ar": kelvin * units.kB}, sigma={"Ar": sigma}, cutoff=2.5 * sigma, truncation=ForceShifted()
+    )
+    crystal = bulk("Ar", cubic=True, a=sigma * (4 / 0.8442) ** (1 / 3)).repeat(3)
+    molten = produce(model, crystal, NVT(3 * kelvin), n_steps=100, timestep_fs=5.0, every=100, equilibration_fs=2000)
+    *_, start = molten.frames()
+    liquid = produce(
+        model, start, NVT(0.722 * kelvin), n_steps=1500, timestep_fs=10.0, every=10, equilibration_fs=6000
+    )  # fmt: skip
+    (d,) = distributions(liquid.frames(), r_max=1.45 * sigma, n_bins=70).values()
+    peak = d.g.argmax()
+    assert d.r[peak] / sigma == pytest.approx(1.085, abs=0.025)
+    assert d.g[peak] == pytest.approx(3.05, abs=0.12)
+    assert d.g[d.r < 0.85 * sigma].max() < 0.01
