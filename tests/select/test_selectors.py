@@ -48,7 +48,7 @@ def data(usual) -> Dataset:
     members = list(usual)
     for k in ODD:
         atoms = members[k].atoms.copy()
-        atoms.positions[1] += [0.7, 0.1 * k, 0.2]
+        atoms.positions[1] += [0.9, 0.01 * k, 0.2]
         atoms.calc = Reference(sigma=3.4, epsilon=0.0104, rc=6.0, smooth=True)
         members[k] = structure(atoms, k)
     return Dataset(members)

@@ -12,7 +12,7 @@ import typer
 from cambrian.cli.console import Commands
 
 ORDER = (
-    *("inspect", "init", "sample", "select", "label", "fit", "learn", "validate", "compare"),
+    *("inspect", "init", "sample", "select", "label", "fit", "learn", "validate", "compare", "compare-selectors"),
     *("predict", "md", "deploy", "import", "run", "list", "schema"),
 )  # as a project goes
 
