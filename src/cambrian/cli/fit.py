@@ -12,6 +12,9 @@ from cambrian.cli.options import DataFiles, OwnClasses, Reading, Seed, SetOption
 from cambrian.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cambrian.configuration import Setting
     from cambrian.fit import Fit
 
 Fraction = Annotated[float | None, typer.Option(help="Hold this part of DATA out as the test set.")]
@@ -32,6 +35,9 @@ def fit(
     test: Annotated[list[str] | None, typer.Option(help="Test set of its own; may be repeated.")] = None,
     test_fraction: Fraction = None,
     split_by: Splitting = "structure",
+    committee: Annotated[
+        int | None, typer.Option(metavar="N", min=2, help="Fit N members; their spread tells how sure the mean is.")
+    ] = None,
     seed: Seed = None,
     set_: SetOptions = None,
     own: OwnClasses = None,
@@ -43,11 +49,11 @@ def fit(
 
     Writes potential.safetensors, metrics.json, recipe.yaml and report.html, and history.csv where there are epochs. An
     interrupted fit is taken up by the same command. --set start=POTENTIAL goes on from a fitted potential, --set
-    replay=FILE with old data among the new.
+    replay=FILE with old data among the new. Members of a committee differ by their seeds and by how much each structure
+    counts; --set committee.resampling=none leaves the seeds alone.
     """
     from cambrian.configuration import Recipe, Setting
     from cambrian.contracts.catalogue import from_file
-    from cambrian.fit import fit as run
     from cambrian.report.fit_folder import resolved, write_fit
 
     if test and test_fraction is not None:
@@ -56,7 +62,13 @@ def fit(
         raise UserError(f"--test-fraction is a number between 0 and 1, not {test_fraction}")
     for place in own or ():
         from_file(place)
-    chosen = Recipe.of(recipe, [Setting.parse(text) for text in set_ or ()])
+    settings = [Setting.parse(text) for text in set_ or ()]
+    run = fitting(committee, [s for s in settings if s.place[0] == "committee"])
+    chosen = Recipe.of(recipe, [s for s in settings if s.place[0] != "committee"])
+    if committee and chosen.tuning is not None:
+        raise UserError(
+            "a committee begins anew: leave out --committee, or the potential to go on from"
+        )
     seed = seed if seed is not None else chosen.seed or 0
     with Folder(output) as folder:
         if (folder / "potential.safetensors").exists():
@@ -70,15 +82,35 @@ def fit(
         warnings += examined_start(chosen.tuning, train)
         try:
             with Bars() as bars:
-                result = run(
-                    potential, train, solver, test=held_out, seed=seed, warm=warm, folder=folder, progress=bars
-                )
+                how = {"test": held_out, "seed": seed, "folder": folder, "progress": bars}
+                result = run(potential, train, solver, **how, **({} if warm is None else {"warm": warm}))
         except KeyboardInterrupt:
             raise Interrupted("the same command takes the fit up again where it stood") from None
         split = {"data": data, "test": test, "test_fraction": test_fraction, "split_by": split_by}
-        text = chosen.text(seed, resolved(result, split if test_fraction else split | {"split_by": None}))
+        decided = resolved(result, split if test_fraction else split | {"split_by": None})
+        text = chosen.text(seed, decided | ({"committee": committee} if committee else {}))
         write_fit(folder, result, name=chosen.name, recipe=text, warnings=warnings)
     show(result, folder)
+
+
+def fitting(committee: int | None, settings: "list[Setting]") -> "Callable[..., Fit]":
+    """The function that fits: one potential, or the members of a committee."""
+    from functools import partial
+
+    from cambrian.configuration.settings import Setting, apply
+    from cambrian.contracts.catalogue import construct
+    from cambrian.fit import fit as fit_one
+    from cambrian.fit.committee import Members, fit_committee
+
+    if committee is None and settings:
+        raise UserError(f"{settings[0].where}: there is no committee; ask for one with --committee 4")
+    if committee is None:
+        return fit_one
+    arguments: dict = {"members": committee}
+    for setting in settings:
+        apply(Members, arguments, Setting(setting.place[1:] or ("",), setting.value, setting.where))
+    size = construct(Members, arguments, where="committee")
+    return partial(fit_committee, n_members=size.members, resampling=size.resampling)
 
 
 def show(result: "Fit", folder: Path) -> None:

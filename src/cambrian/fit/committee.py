@@ -34,6 +34,15 @@ Resampling = Literal["weights", "none"]
 SEEDS_APART = 1000  # between members, so that recipes with several seeds share none
 
 
+class Members(Configurable):
+    """How many members a committee has, and whether they differ by the weights of the structures or by seeds alone."""
+
+    def __init__(self, *, members: int = 4, resampling: Resampling = "weights"):
+        if members < 1:
+            raise UserError(f"a committee has members; not {members}")
+        self.members, self.resampling = members, resampling
+
+
 def fit_committee(
     potential: Potential,
     train: Dataset,

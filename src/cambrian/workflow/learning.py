@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cambrian.configurable import Configurable, describe
+from cambrian.configurable import describe
 from cambrian.configuration import Recipe, Setting
 from cambrian.configuration.kinds import named
 from cambrian.configuration.yaml_text import dump, parse_file
@@ -30,7 +30,7 @@ from cambrian.data.dataset import Dataset
 from cambrian.data.read import read
 from cambrian.data.whole_file import write_text
 from cambrian.errors import UserError
-from cambrian.fit.committee import Resampling
+from cambrian.fit.committee import Members
 from cambrian.learn import Exploration, Plan, Source, Stop
 
 NEEDED = ("start", "method", "initial", "recipe")
@@ -39,15 +39,6 @@ KEYS = (
     *("labels_per_round", "stop", "max_rounds", "max_minutes", "workers", "seed"),
 )
 MAY_CHANGE = ("stop", "max_rounds", "max_minutes", "workers")  # between a run and the next in the same folder
-
-
-class CommitteeSize(Configurable):
-    """How many members, and whether they differ by the weights of the structures too (see fit/committee.py)."""
-
-    def __init__(self, *, members: int = 4, resampling: Resampling = "weights"):
-        if members < 1:
-            raise UserError(f"a committee has members; not {members}")
-        self.members, self.resampling = members, resampling
 
 
 @dataclass(frozen=True)
@@ -105,7 +96,7 @@ class _Reader:
     def learning(self) -> Learning:
         """Everything together."""
         recipe = self._recipe()
-        size = self._settings("committee", CommitteeSize)
+        size = self._settings("committee", Members)
         default = "committee_disagreement" if size.members > 1 else "extrapolation"
         plan = Plan(
             start=self._start(),
