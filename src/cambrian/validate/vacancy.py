@@ -20,7 +20,7 @@ from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
 from cambrian.validate.comparison import EV, Known, Measured, Progress, both_sides, judged, known_values
 from cambrian.validate.minimum import relaxed, relaxed_with_cell
-from cambrian.validate.start import filling, lattice_start, nearest_to_rest, why_no_lattice
+from cambrian.validate.start import filling, is_bulk, lattice_start, nearest_to_rest, why_no_lattice
 
 NAMES = ["formation_energy"]
 
@@ -55,7 +55,7 @@ class Vacancy(Check):
         reason = why_no_lattice(reference, self.frame)
         if reason or reference is None or self.chemical_potential is not None:
             return reason
-        numbers = reference[nearest_to_rest(reference) if self.frame is None else self.frame].atoms.numbers
+        numbers = reference[nearest_to_rest(reference, is_bulk) if self.frame is None else self.frame].atoms.numbers
         several = len(set(numbers.tolist())) > 1
         return "a vacancy in a compound needs the `chemical_potential` of the atom taken out" if several else ""
 
