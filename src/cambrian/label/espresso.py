@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from ase import Atoms
 from ase.io import read, write
+from ase.units import create_units
 
 from cambrian.data.structure import Structure
 from cambrian.errors import UserError
@@ -20,6 +20,7 @@ from cambrian.units import RYDBERG
 
 INPUT, OUTPUT = "espresso.pwi", "espresso.pwo"
 SUFFIXES = (".upf", ".van", ".rrkj3", ".bhs", ".vdb")
+NEWER_UNITS = RYDBERG / create_units("2006")["Ry"]  # ASE reads pw.x in units of 2006: 2e-5 eV for two atoms of Si
 POTENTIALS = "ESPRESSO_PSEUDO"  # Quantum ESPRESSO's own variable
 
 
@@ -98,9 +99,9 @@ class Espresso(FileLabeller):
         assert isinstance(done, Atoms)
         return Structure(
             bare(atoms),
-            energy=float(done.get_potential_energy(force_consistent=True)),
-            forces=done.get_forces(apply_constraint=False),
-            stress=done.get_stress(voigt=False, apply_constraint=False) if atoms.pbc.all() else None,
+            energy=float(done.get_potential_energy(force_consistent=True)) * NEWER_UNITS,
+            forces=done.get_forces(apply_constraint=False) * NEWER_UNITS,
+            stress=done.get_stress(voigt=False, apply_constraint=False) * NEWER_UNITS if atoms.pbc.all() else None,
             total_charge=total_charge,
             spin=spin,
             level=self.level,
@@ -131,7 +132,7 @@ class Espresso(FileLabeller):
             "input_data": sections,
             "pseudopotentials": {e: self._file(e, home) for e in sorted(set(atoms.symbols))},
             "kpts": None if grid == (1, 1, 1) else grid,
-            "rescale_magmom_fac": max(1.0, np.abs(atoms.get_initial_magnetic_moments()).max()),  # -1 to 1 before 7.3
+            "rescale_magmom_fac": float(max(1.0, *abs(atoms.get_initial_magnetic_moments()))),  # -1 to 1 before 7.3
         }
 
     def _home(self) -> Path:
