@@ -10,7 +10,6 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # nine atoms: more threads only wait for each other
 
 import argparse
-import json
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -27,13 +26,13 @@ from cambrian import Dataset, Structure, UserError, fit, read, write
 from cambrian.cli.console import Bars, err, out
 from cambrian.cli.figures import errors_table
 from cambrian.configuration import Recipe, Setting
-from cambrian.contracts.check import Result
+from cambrian.contracts.check import Check, Result
 from cambrian.fit import Fit
 from cambrian.label import label
 from cambrian.label.tblite import Tblite
 from cambrian.report.fit_folder import write_fit
-from cambrian.report.fit_report import check_sections, fit_sections
-from cambrian.report.html import write_page
+from cambrian.report.folder_report import refresh
+from cambrian.report.validation import remember
 from cambrian.sample.dynamics import Dynamics
 from cambrian.sample.ensembles import NVT
 from cambrian.sample.normal_modes import normal_modes
@@ -93,7 +92,7 @@ def main() -> None:
     with Bars() as bars:
         drift = check.run(result.potential, test, progress=lambda fraction: bars("dynamics", fraction))
 
-    report(folder, recipe, result, [drift], options.seed)
+    report(folder, recipe, result, {"nve_drift": (check, drift)}, options.seed)
     summary(folder, result, drift, time.monotonic() - begun)
 
 
@@ -143,16 +142,12 @@ def labelled(frames: list[Atoms], folder: Path) -> Dataset:
     return found.data
 
 
-def report(folder: Path, recipe: Recipe, result: Fit, checks: list[Result], seed: int) -> None:
+def report(folder: Path, recipe: Recipe, result: Fit, checks: dict[str, tuple[Check, Result]], seed: int) -> None:
     """The files of a fit, and a report that also holds the checks."""
     write_fit(folder, result, name=recipe.name, recipe=recipe.text(seed))
-    sections = fit_sections(result, name=recipe.name, recipe=recipe.text(seed))
-    sections[1:1] = check_sections(checks)
-    write_page(folder / "report.html", "Ethanol: from a bare molecule to a potential", sections, subtitle="GFN2-xTB")
-    found = {check.name: check.figures | {"verdict": check.verdict} for check in checks}
-    metrics = result.metrics() | {"checks": found}
-    plain = json.dumps(metrics, indent=2, default=lambda value: None)
-    (folder / "metrics.json").write_text(plain + "\n", encoding="utf-8")
+    for name, (check, found) in checks.items():
+        remember(folder / "potential.safetensors", result.potential, check, name, found)
+    refresh(folder, result.potential)
 
 
 def summary(folder: Path, result: Fit, drift: Result, seconds: float) -> None:

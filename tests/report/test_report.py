@@ -12,15 +12,18 @@ from ase import Atoms
 
 from cambrian import Dataset, Structure
 from cambrian.classical.isolated_atoms import IsolatedAtoms
-from cambrian.contracts import Result, Solution
+from cambrian.contracts import Result, Solution, save
 from cambrian.contracts.predict import Predicted
 from cambrian.fit.fit import Fit, Part
 from cambrian.fit.metrics import Errors
 from cambrian.report.fit_folder import history_text
-from cambrian.report.fit_report import check_section, fit_sections
-from cambrian.report.html import Section, page, paragraph, table, write_page
+from cambrian.report.fit_report import fit_chapters
+from cambrian.report.folder_report import CHAPTERS, add, check_section, refresh, store
+from cambrian.report.html import Html, Section, page, paragraph, table, write_page
 from cambrian.report.quantities import rounded
+from cambrian.report.validation import remember
 from cambrian.report.words import careful, verdict
+from cambrian.validate.errors import LabelErrors
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
@@ -89,6 +92,12 @@ def made(train: Dataset, *, test: Dataset | None = None, error=0.05, test_error=
     return Fit(potential, Solution(history=list(history), notes=["A note <of> the solver."]), parts, 1.5, 0, train.hash)
 
 
+def fit_sections(*arguments, **settings) -> list[Section]:
+    """All sections of a fit, in the order of a report."""
+    chapters = fit_chapters(*arguments, **settings)
+    return [section for chapter in CHAPTERS for section in chapters.get(chapter, [])]
+
+
 HISTORY = [
     {"epoch": k, "train_loss": 1 / k, "validation_loss": 2 / k, "validation_force_rmse": 0.3 / k, "seconds": k}
     for k in range(1, 9)
@@ -110,9 +119,10 @@ def test_loads_nothing(report):
     found = Page(report)
     assert found.loads
     assert all(value.startswith(("data:image/png;base64,", "#")) for value in found.loads)
-    assert not {"script", "link", "iframe", "img", "object", "embed"} & set(found.tags)
+    assert not {"link", "iframe", "img", "object", "embed"} & set(found.tags)
     assert not re.search(r"@import|url\((?!#)", report)
-    assert "http" not in report.replace("http-equiv", "")
+    assert not re.search(r"fetch\(|XMLHttpRequest|import\(|WebSocket|sendBeacon|https?:", report)
+    assert "default-src 'none'" in report
 
 
 def test_nests_and_has_unique_ids(report):
@@ -122,15 +132,26 @@ def test_nests_and_has_unique_ids(report):
 
 
 def test_text_of_the_data_is_escaped(report):
-    assert "<script>" not in report
+    assert report.count("<script>") == 1, "page.js alone"
+    assert "alert(" not in re.search(r"<script>(.*?)</script>", report, re.DOTALL)[1]
     assert "&lt;script&gt;" in report
+    assert r"\u003cscript>" in report, "and in the data of the plots"
     assert "a &lt; b &amp; c" in report
     assert "&lt;i&gt;folder&lt;/i&gt;" in report
 
 
 def test_sections_in_order(report):
     titles = re.findall(r"<h2>(.*?)</h2>", report)
-    assert titles == ["Verdict", "Errors", "Parity", "Learning curve", "How it was made"]
+    assert titles == [
+        "Verdict",
+        "Errors",
+        "Parity",
+        "Worst structures",
+        "Learning curve",
+        "Cost",
+        "Data",
+        "How it was made",
+    ]
     words = " ".join(Page(report).words)
     for part in ("force RMSE, meV/Å", "energy MAE, meV/atom", "stress RMSE, GPa", "recipe: snap"):
         assert part in words
@@ -197,6 +218,28 @@ def test_check_as_a_section():
     assert "<svg role=" in text
 
 
+def test_a_folder_gains_what_checks_found(tmp_path):
+    potential, file = IsolatedAtoms({"Ar": 0.0}), tmp_path / "potential.safetensors"
+    fitted = made(Dataset(structures(30)))
+    store(tmp_path, "A fit", fit_chapters(fitted, name="snap", recipe=""))
+    assert not refresh(tmp_path), "no potential yet"
+    save(potential, file)
+    assert refresh(tmp_path)
+    assert "has not been checked yet" in (tmp_path / "report.html").read_text()
+    remember(file, potential, LabelErrors(), "survival", Result("survival", {"t": 1.0}, "failed", "atoms <flew> apart"))
+    remember(file, potential, LabelErrors(), "rdf", Result("rdf", {"score": 0.01}, "passed", "g(r) agrees"))
+    add(tmp_path, "comparison", [Section("Families", [paragraph("snap against hdnnp")])])
+    assert refresh(tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    assert "1 of 2 checks of the physics passed, 1 failed" in text
+    assert "Survival: atoms &lt;flew&gt; apart" in text
+    titles = re.findall(r"<h2>(.*?)</h2>", text)
+    assert titles.index("Survival") < titles.index("Rdf") < titles.index("Families") < titles.index("Cost")
+    save(IsolatedAtoms({"Ar": 1.0}), file)
+    assert refresh(tmp_path)
+    assert "has not been checked yet" in (tmp_path / "report.html").read_text(), "another potential"
+
+
 def test_table_and_paragraph_escape():
     assert table(["<a>"], [["<b>", 1]]).count("&lt;") == 2
     assert paragraph("<c>") == "<p>&lt;c&gt;</p>"
@@ -231,6 +274,26 @@ def test_opens_in_a_browser(report, tmp_path):
     built, n_requests = browsed(report, tmp_path)
     assert "How it was made</h2>" in built
     assert n_requests == 0
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no browser here")
+def test_figures_come_alive_in_a_browser(report, tmp_path):
+    built, _ = browsed(report, tmp_path)
+    assert len(re.findall(r'<canvas[^>]*style="height: \d+px;"', built)) == 4, "three parity plots and the structures"
+    buttons = re.findall(r'<button[^>]*aria-pressed="true"', built)
+    assert len(buttons) == 3 * 2 + 1, "a button for each group, the first structure chosen"
+    assert re.search(r'<p class="tip">a\.xyz, frame \d+: force off by', built)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no browser here")
+def test_no_other_script_runs(tmp_path):
+    planted = "<script>document.title = 'taken'</script><b onclick=\"0\">x</b>"
+    built = page("calm", [Section("x", [Html(planted)])])
+    file = tmp_path / "page.html"
+    file.write_text(built, encoding="utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run([CHROMIUM, *flags, "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=120)
+    assert "<title>calm</title>" in done.stdout
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no browser here")

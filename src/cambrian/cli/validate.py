@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FAILED = 1
 ALL = "all"
+MODEL = "potential.safetensors"
 
 
 @reads_data
@@ -42,6 +43,7 @@ def validate(
     from cambrian.configuration.kinds import make, settings_by_name
     from cambrian.contracts.check import Check
     from cambrian.contracts.labeller import Labeller
+    from cambrian.report.folder_report import refresh
     from cambrian.report.validation import remember
 
     names, rest = sorted_words(words)
@@ -59,6 +61,8 @@ def validate(
             remember(file, potential, check, name, result)
     if words[0] == ALL:
         summarize(results)
+    if file.name == MODEL and refresh(file.parent, potential):
+        err().print(f"Added to {file.parent / 'report.html'}")
     write(results, json_, report, str(rest[0]))
     if any(r.verdict == "failed" for r in results.values()):
         raise typer.Exit(FAILED)
@@ -129,7 +133,7 @@ def show(name: str, result) -> None:
 def write(results: dict, json_file: Path | None, report: Path | None, title: str) -> None:
     """Write figures and page where asked for; the figures of `errors` alone stand as they are in metrics.json."""
     from cambrian.contracts.archive import write_in_place
-    from cambrian.report.fit_report import check_section
+    from cambrian.report.folder_report import check_section
     from cambrian.report.html import write_page
     from cambrian.report.validation import plain
 

@@ -1,5 +1,6 @@
 """Drawings as SVG that stands in a page: axes and text take the color of the page, light or dark."""
 
+import hashlib
 import html
 import io
 import itertools
@@ -46,7 +47,7 @@ def svg(draw: Callable, label: str, size: tuple[float, float]) -> str:
     text = re.sub(r'\sxmlns(:xlink)?="[^"]*"', "", text).replace("xlink:href", "href")
     text = re.sub(INK, "currentColor", text, flags=re.IGNORECASE)
     text = re.sub(r"font: ([^;\"]*?)'[^;\"]*", r"font: \1system-ui, sans-serif", text)
-    own = f"drawing-{next(_numbers)}-"
+    own = f"drawing-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}-{next(_numbers)}-"
     text = re.sub(r'\bid="', f'id="{own}', text)
     text = re.sub(r"url\(#", f"url(#{own}", text).replace('href="#', f'href="#{own}')
     opening = f'<svg role="img" aria-label="{html.escape(label)}" '

@@ -1,6 +1,6 @@
 """The folder of a fit: potential.safetensors, metrics.json, recipe.yaml, report.html, and history.csv of epochs.
 
-Each file is moved into place whole; the potential comes last, so where it is, the others are.
+Each file is moved into place whole; the report comes last, so where it is, the others are.
 """
 
 import csv
@@ -13,8 +13,8 @@ from typing import Any
 from cambrian.contracts.archive import save, write_in_place
 from cambrian.elements import symbols
 from cambrian.fit.fit import Fit
-from cambrian.report.fit_report import fit_sections
-from cambrian.report.html import write_page
+from cambrian.report.fit_report import fit_chapters
+from cambrian.report.folder_report import refresh, store
 
 CHECKPOINT = "checkpoint.safetensors"
 FEW = 24  # values of what the data decided that recipe.yaml shows
@@ -32,12 +32,13 @@ def write_fit(folder: Path, fit: Fit, *, name: str, recipe: str, warnings: Seque
     else:
         (folder / "history.csv").unlink(missing_ok=True)  # of an earlier fit in this folder
     write_in_place(folder / "metrics.json", (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
-    sections = fit_sections(fit, name=name, recipe=recipe, warnings=warnings)
-    write_page(folder / "report.html", f"{name}: report of the fit", sections, subtitle=str(folder.resolve().name))
+    chapters = fit_chapters(fit, name=name, recipe=recipe, warnings=warnings)
     potential = folder / "potential.safetensors"
     if potential.exists():
         potential.replace(folder / "potential.previous.safetensors")
     save(fit.potential, potential, record(fit) | {"recipe": recipe})
+    store(folder, f"{name}: report of the fit", chapters, subtitle=str(folder.resolve().name))
+    refresh(folder, fit.potential)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 

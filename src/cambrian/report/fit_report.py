@@ -1,12 +1,12 @@
-"""The report of a fit: verdict in words, errors, parity plots, learning curve, facts."""
+"""The report of a fit: verdict in words, errors, parity, worst structures, learning curve, cost, data, facts."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
+import torch
 from matplotlib.axes import Axes
 
-from cambrian.contracts.check import Result
+from cambrian.data.census import census
 from cambrian.elements import symbols
 from cambrian.fit.fit import Fit
 from cambrian.report.drawing import BLUE, ORANGE
@@ -15,7 +15,6 @@ from cambrian.report.html import (
     Section,
     bullets,
     code,
-    escaped,
     facts,
     figure,
     fold,
@@ -23,17 +22,26 @@ from cambrian.report.html import (
     side_by_side,
     table,
 )
-from cambrian.report.quantities import COLUMNS, before_and_after, rounded, shown
+from cambrian.report.interactive import parity_view, structures_view, worst_rows
+from cambrian.report.quantities import before_and_after, rounded, spelled
+from cambrian.report.speed import REPEATS, running_size, seconds_per_evaluation
+from cambrian.report.tables import figures_table
 from cambrian.report.words import MEANING, PART_WORDS, careful, judged, verdict
 from cambrian.validate.errors import plots
 
 
-def fit_sections(fit: Fit, *, name: str, recipe: str, warnings: Sequence[str] = ()) -> list[Section]:
-    """All sections of the report of a fit; `name` and `recipe` are those of the recipe (its YAML)."""
-    found = [verdict_section(fit, name, list(warnings)), errors_section(fit), parity_section(fit)]
+def fit_chapters(fit: Fit, *, name: str, recipe: str, warnings: Sequence[str] = ()) -> dict[str, Sequence[Section]]:
+    """What a report tells of a fit; `name` and `recipe` are those of the recipe (its YAML)."""
+    accuracy = [errors_section(fit), parity_section(fit), worst_section(fit)]
     if fit.solution.history:
-        found.append(learning_section(fit.solution.history))
-    return [*found, facts_section(fit, recipe)]
+        accuracy.append(learning_section(fit.solution.history))
+    return {
+        "verdict": [verdict_section(fit, name, list(warnings))],
+        "accuracy": accuracy,
+        "cost": [cost_section(fit)],
+        "data": [data_section(fit)],
+        "making": [facts_section(fit, recipe)],
+    }
 
 
 def verdict_section(fit: Fit, name: str, warnings: list[str]) -> Section:
@@ -61,25 +69,56 @@ def errors_section(fit: Fit) -> Section:
     return Section("Errors", blocks)
 
 
-def figures_table(figures: dict[str, dict], *, first: str = "") -> Html:
-    """A row for each set of figures of metrics.json, in printed units."""
-    present = [c for c in COLUMNS if any(f[c.key] is not None for f in figures.values())]
-    rows = [[name, f["n_structures"], *(shown(f[c.key], c) for c in present)] for name, f in figures.items()]
-    return table([first, "structures", *(c.header for c in present)], rows)
-
-
 def parity_section(fit: Fit) -> Section:
     """Parity plots of the most independent part."""
     part = judged(fit)
     captions = {
-        "parity_energy": "Energies per atom, counted from the lowest reference.",
-        "parity_forces": "Force components.",
-        "parity_stress": "Stress components; positive is tensile.",
+        "energy": "Energies per atom, counted from the lowest reference.",
+        "forces": "Force components.",
+        "stress": "Stress components; positive is tensile.",
     }
-    drawn = [figure(draw, captions[name]) for name, draw in plots(fit.parts[part].errors).items()]
+    drawn = []
+    for name, draw in plots(fit.parts[part].errors).items():
+        kind = name.removeprefix("parity_")
+        drawn.append(parity_view(fit.parts[part], kind, captions[kind], figure(draw, captions[kind])))
     n = len(fit.parts[part].data)
-    said = f"Prediction over reference on {n} {PART_WORDS[part].rstrip(',')}. On the dashed line both are equal."
+    said = (
+        f"Prediction over reference on {n} {PART_WORDS[part].rstrip(',')}. On the dashed line both are equal. Point at "
+        "a dot to see what it is; drag a box to look closer, double-click to go back; groups can be switched off."
+    )
     return Section("Parity", [paragraph(said, "note"), side_by_side(drawn)])
+
+
+def worst_section(fit: Fit) -> Section:
+    """The structures with the largest errors, to look at."""
+    part = fit.parts[judged(fit)]
+    rows = worst_rows(part)
+    listed = table(["", "structure", "group", "errors"], rows, kind="facts")
+    caption = "Red arrows show errors of forces, the longest 2 Å long. Drag to turn, double-click to come closer."
+    said = f"The {len(rows)} {PART_WORDS[judged(fit)].rstrip(',')} with the largest errors of forces."
+    return Section("Worst structures", [paragraph(said, "note"), structures_view(part, caption, listed), listed])
+
+
+def cost_section(fit: Fit) -> Section:
+    """What fitting and running cost on this machine."""
+    part = fit.parts[judged(fit)]
+    atoms = running_size(max(part.data, key=len))
+    seconds = seconds_per_evaluation(fit.potential, atoms)
+    rows = [
+        ("energy and forces through the ASE calculator", f"{rounded(1e6 * seconds / len(atoms))} µs/atom/step"),
+        ("measured on", f"{len(atoms)} atoms, {torch.get_num_threads()} threads, median of {REPEATS}"),
+        ("a nanosecond of 1000 atoms at 1 fs", f"{rounded(seconds / len(atoms) * 1e9 / 3600)} hours"),
+        ("time of the fit", f"{rounded(fit.seconds)} s"),
+        ("parameters", str(fit.n_parameters)),
+    ]
+    return Section("Cost", [facts(rows)])
+
+
+def data_section(fit: Fit) -> Section:
+    """What was in the data."""
+    counted = {name: dict(census(part.data).rows()) for name, part in fit.parts.items()}
+    names = list(dict.fromkeys(name for rows in counted.values() for name in rows))
+    return Section("Data", [table(["", *counted], [[n, *(c.get(n, "–") for c in counted.values())] for n in names])])
 
 
 def learning_section(history: list[dict[str, float]]) -> Section:
@@ -126,36 +165,7 @@ def facts_section(fit: Fit, recipe: str) -> Section:
         ["time of the fit", f"{rounded(fit.seconds)} s"],
         ["seed", fit.seed],
         ["hash of the training data", Html(f"<code>{fit.data_hash[:16]}…</code>")],
-        *([key.replace("_", " "), _spelled(value)] for key, value in fit.solution.figures.items()),
+        *([key.replace("_", " "), spelled(value)] for key, value in fit.solution.figures.items()),
         ["versions", ", ".join(f"{name} {number}" for name, number in versions.items())],
     ]
     return Section("How it was made", [bullets(fit.solution.notes), facts(rows), fold("Recipe", code(recipe))])
-
-
-def check_section(result: Result, *, title: str | None = None) -> Section:
-    """A check as a section: its verdict and sentence, its figures and its plots."""
-    sentence = result.sentence[:1].upper() + result.sentence[1:]
-    blocks = [paragraph(sentence)]
-    if result.verdict != "no reference":
-        mark = Html(f'<strong class="{escaped(result.verdict)}">{escaped(result.verdict.capitalize())}.</strong> ')
-        blocks = [paragraph(Html(mark + escaped(sentence)))]
-    if "groups" in result.figures:
-        blocks.append(figures_table({"all": result.figures, **result.figures["groups"]}))
-    else:
-        plain = {k: v for k, v in result.figures.items() if isinstance(v, (int, float, str))}
-        blocks.append(facts([(k.replace("_", " "), _spelled(v)) for k, v in plain.items()]))
-        blocks.append(paragraph("Energies in eV or eV/atom, lengths in Å, times in ps.", "note"))
-    drawn = [figure(draw, name.rsplit(".", 1)[0].replace("_", " ")) for name, draw in result.plots.items()]
-    heading = title or result.name[:1].upper() + result.name[1:]
-    return Section(heading, [*blocks, side_by_side(drawn)])
-
-
-def check_sections(results: Iterable[Result]) -> list[Section]:
-    """Several checks, a section each."""
-    return [check_section(result) for result in results]
-
-
-def _spelled(value: object) -> str:
-    if isinstance(value, float):
-        return rounded(value)
-    return value if isinstance(value, str) else json.dumps(value)

@@ -1,9 +1,12 @@
 """A self-contained HTML page from sections: text is escaped, figures are drawn in place, nothing is fetched.
 
 A page is a list of sections; a section is a heading and blocks (paragraphs, tables, figures, folds). Any part of the
-package can make sections and join them to a page.
+package can make sections and join them to a page. The one script that a browser will run on it is page.js: its hash
+stands in the page's policy, so nothing that data bring along can run.
 """
 
+import base64
+import hashlib
 import html
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +16,9 @@ from cambrian.contracts.archive import write_in_place
 from cambrian.report.drawing import svg
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
-NO_REQUESTS = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
+FINGERPRINT = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+NO_REQUESTS = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{FINGERPRINT}'"
 
 
 class Html(str):
@@ -101,7 +106,7 @@ def page(title: str, sections: Iterable[Section], *, subtitle: str = "") -> str:
         f"<title>{escaped(title)}</title><style>{STYLE}</style></head>"
         f"<body><main><header><h1>{escaped(title)}</h1>{under}</header>{parts}"
         "<footer>Written by Cambrian. This file is complete in itself and loads nothing from elsewhere.</footer>"
-        "</main></body></html>\n"
+        f"</main><script>{SCRIPT}</script></body></html>\n"
     )
 
 

@@ -1,5 +1,6 @@
 """How figures are printed: meV/atom, meV/Å and GPa, with RMSE or MAE said in the header."""
 
+import json
 from dataclasses import dataclass
 
 from cambrian.fit.warm_start import Change
@@ -46,3 +47,10 @@ def before_and_after(changes: dict[str, Change]) -> dict[str, dict]:
         for name, figures in ((name, change.figures()) for name, change in changes.items())
         for when, who in (("before", "start"), ("after", "now"))
     }
+
+
+def spelled(value: object) -> str:
+    """A figure of any kind in words."""
+    if isinstance(value, float):
+        return rounded(value)
+    return value if isinstance(value, str) else json.dumps(value)

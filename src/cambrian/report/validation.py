@@ -47,11 +47,16 @@ def recalled(potential_file: Path, potential: Potential) -> dict[str, dict[str, 
 
 
 def record_of(check: Check, result: Result) -> dict[str, Any]:
-    """A result as plain data: figures, verdict, sentence, reference, tolerance, settings, drawings."""
-    facts = ("figures", "verdict", "sentence", "reference", "tolerance")
+    """A result as plain data with the settings of its check."""
     ((_, settings),) = describe(check).items()
+    return facts_of(result) | {"settings": settings}
+
+
+def facts_of(result: Result) -> dict[str, Any]:
+    """A result as plain data: figures, verdict, sentence, reference, tolerance, and drawings as SVG."""
+    facts = ("figures", "verdict", "sentence", "reference", "tolerance")
     drawings = {name: svg(draw, name.replace("_", " "), SIZE) for name, draw in result.plots.items()}
-    return {name: plain(getattr(result, name)) for name in facts} | {"settings": settings, "drawings": drawings}
+    return {name: plain(getattr(result, name)) for name in facts} | {"drawings": drawings}
 
 
 def plain(value: Any) -> Any:
