@@ -44,8 +44,8 @@ def test_both_routes_give_kT_over_m_gamma_for_langevin_particles(kT, mass, frict
 def test_errors_are_those_that_repetitions_show():
     found = []
     for seed in range(80):
-        positions, velocities = langevin(800, 6, seed=seed)
-        found.append([c.estimate for c in coefficients(positions, velocities, n_blocks=4, n_lags=80)])
+        positions, velocities = langevin(1600, 4, seed=seed)
+        found.append([c.estimate for c in coefficients(positions, velocities, n_blocks=4, n_lags=160)])
     values = np.array([[e.value for e in pair] for pair in found])
     errors = np.array([[e.error for e in pair] for pair in found])
     spread = values.std(axis=0, ddof=1)

@@ -154,4 +154,9 @@ def test_refusals(planted):
         Diffusion(n_runs=1, window_fs=1e6).run(argon(), start)
     molecule = Dataset([Structure(Atoms("Ar2", [[0, 0, 0], [0, 0, 4]]))])
     assert "molecule" in Diffusion().unsuited(argon(), molecule, None)
-    assert not Diffusion().unsuited(argon(), start, None)
+    assert "nothing to be compared with" in Diffusion().unsuited(argon(), start, None)
+    assert not Diffusion(known={"Ar": 1.0}).unsuited(argon(), start, None)
+    short = as_data(free_particles(KRYPTON_ARGON, n_times=12)[0])
+    assert not Diffusion().unsuited(argon(), short, None)
+    with pytest.raises(UserError, match="3 recorded times is too short"):
+        Diffusion(window_fs=3000.0).run(argon(), short)

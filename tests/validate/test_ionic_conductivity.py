@@ -128,6 +128,8 @@ def test_refusals(planted):
         check({"Na": 1}).run(potential(), start())
     molecule = Dataset([Structure(Atoms("NaCl", [[0, 0, 0], [0, 0, 2.4]]))])
     assert "no current flows" in check().unsuited(potential(), molecule, None)
+    assert "nothing to be compared with" in check().unsuited(potential(), start(), None)
+    assert not check(known_S_per_m=1.0).unsuited(potential(), start(), None)
     assert "no charges" in IonicConductivity().unsuited(potential(), start(), None)
 
 

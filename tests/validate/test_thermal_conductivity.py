@@ -221,4 +221,5 @@ def test_refusals(planted):
     assert "out of equilibrium" in ThermalConductivity().unsuited(Messenger(), planted, None)
     molecule = Dataset([Structure(Atoms("Ar2", [[0, 0, 0], [0, 0, 4]]))])
     assert "no heat flows" in ThermalConductivity().unsuited(argon(), molecule, None)
-    assert not ThermalConductivity().unsuited(argon(), planted, None)
+    assert "nothing to be compared with" in ThermalConductivity().unsuited(argon(), planted, None)
+    assert not ThermalConductivity(known_W_per_mK=0.1).unsuited(argon(), planted, None)

@@ -23,12 +23,14 @@ from cambrian.math.transport import Coefficient, Estimate, arrhenius, einstein, 
 from cambrian.units import BOLTZMANN, GPA
 from cambrian.validate.fluctuations import (
     FS_PER_PS,
+    NOTHING_TO_COMPARE,
     Comparison,
     Runs,
     Tolerance,
     at_rest,
     broken,
     draw,
+    has_times,
     judged,
     n_lags,
     spelled,
@@ -130,10 +132,11 @@ class Diffusion(Check):
         return self._judged(sides[0], sides[1] if len(sides) > 1 else [])
 
     def unsuited(self, potential: Potential, reference: Dataset | None, method: Labeller | None) -> str:
-        """Nothing diffuses in a molecule."""
-        if reference is not None and len(reference) and not reference.structures[self.runs[0].frame].atoms.pbc.any():
+        """Nothing diffuses in a molecule; a long run without a reference is for those who ask for it."""
+        start = self.runs[0].start(reference)
+        if start is not None and not start.pbc.any():
             return "its first structure is a molecule, in which nothing diffuses"
-        return ""
+        return "" if self.known or has_times(reference, self.interval_fs) else NOTHING_TO_COMPARE
 
     def measured(self, runs: list[Trajectory], nominal_K: float) -> Measured:
         """Coefficients of every element from runs at one temperature."""

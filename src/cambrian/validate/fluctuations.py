@@ -23,6 +23,8 @@ from cambrian.validate.trajectory import Trajectory, produce, trajectory_of
 
 Progress = Callable[[float], None]
 FS_PER_PS = 1e3
+FEWEST = 20  # recorded times of a run
+NOTHING_TO_COMPARE = "it takes long and has nothing to be compared with here: give known values, or name it"
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,26 @@ class Runs:
                 break
         return found
 
+    def start(self, reference: Dataset | None) -> Atoms | None:
+        """The structure that runs start from, None where the data have none."""
+        if reference is None or not -len(reference) <= self.frame < len(reference):
+            return None
+        return reference.structures[self.frame].atoms
+
     def from_data(self, reference: Dataset | None, interval_fs: float | None) -> list[Trajectory]:
         """A trajectory of the data, cut into as many runs; none where frames do not say their times."""
-        timed = reference is not None and all("time_fs" in s.atoms.info for s in reference)
-        if reference is None or len(reference) < 2 or not (timed or interval_fs is not None):
+        if reference is None or not has_times(reference, interval_fs):
             return []
         whole = trajectory_of(reference, interval_fs=interval_fs)
         length = len(whole) // self.n_runs
         return [_part(whole, slice(k * length, (k + 1) * length)) for k in range(self.n_runs)]
+
+
+def has_times(reference: Dataset | None, interval_fs: float | None) -> bool:
+    """Whether the data are frames of a trajectory."""
+    if reference is None or len(reference) < 2:
+        return False
+    return interval_fs is not None or all("time_fs" in s.atoms.info for s in reference)
 
 
 def _part(t: Trajectory, rows: slice) -> Trajectory:
@@ -123,13 +137,17 @@ def volume(runs: list[Trajectory]) -> float:
 
 def n_lags(t: Trajectory, window_fs: float | None) -> int:
     """Frames within the window, half of the run where none is given; raises UserError where the run is shorter."""
+    if len(t) < FEWEST:
+        raise UserError(
+            f"a run of {len(t)} recorded times is too short to read: raise n_steps, or give a longer trajectory"
+        )
     if window_fs is None:
         return len(t) // 2
     wanted = round(window_fs / t.interval_fs) + 1
     if wanted > len(t):
         raise UserError(
             f"a window of {window_fs:g} fs is longer than a run of {t.times[-1] - t.times[0]:g} fs: "
-            "raise n_steps, or lower window_fs"
+            "raise n_steps, give a longer trajectory, or lower window_fs"
         )
     return wanted
 

@@ -25,12 +25,14 @@ from cambrian.math.transport import Coefficient, Estimate, einstein, green_kubo,
 from cambrian.units import BOLTZMANN, SIEMENS_PER_METER
 from cambrian.validate.fluctuations import (
     FS_PER_PS,
+    NOTHING_TO_COMPARE,
     Comparison,
     Runs,
     Tolerance,
     at_rest,
     broken,
     draw,
+    has_times,
     judged,
     n_lags,
     spelled,
@@ -119,12 +121,13 @@ class IonicConductivity(Check):
         return self._judged(found, self.measured(others, charges) if others else None)
 
     def unsuited(self, potential: Potential, reference: Dataset | None, method: Labeller | None) -> str:
-        """No charges are known, or no current can flow."""
+        """No charges are known, no current can flow, or there is nothing to compare with."""
         if self.charges is None:
             return "no charges are given: --set ionic_conductivity.charges.Na=1 and so on"
-        if reference is not None and len(reference) and not reference.structures[self.runs.frame].atoms.pbc.all():
+        start = self.runs.start(reference)
+        if start is not None and not start.pbc.all():
             return "its first structure is not periodic in three directions, so no current flows"
-        return ""
+        return "" if self.known or has_times(reference, self.interval_fs) else NOTHING_TO_COMPARE
 
     def measured(self, runs: list[Trajectory], charges: NDArray) -> Measured:
         """Conductivity from runs at one temperature and the charge (e) of every atom."""

@@ -28,6 +28,7 @@ from cambrian.math.transport import Coefficient, Estimate, einstein, heat_conduc
 from cambrian.units import BOLTZMANN, WATT_PER_METER_KELVIN
 from cambrian.validate.fluctuations import (
     FS_PER_PS,
+    NOTHING_TO_COMPARE,
     Comparison,
     Runs,
     Tolerance,
@@ -133,10 +134,11 @@ class ThermalConductivity(Check):
         return self._judged(runs, self.measured(runs))
 
     def unsuited(self, potential: Potential, reference: Dataset | None, method: Labeller | None) -> str:
-        """No heat flux, or nothing through which heat could flow."""
-        if reference is not None and len(reference) and not reference.structures[self.runs.frame].atoms.pbc.all():
+        """No heat flux, nothing through which heat could flow, or nothing to compare with."""
+        start = self.runs.start(reference)
+        if start is not None and not start.pbc.all():
             return "its first structure is not periodic in three directions, so no heat flows through it"
-        return why_no_flux(potential)
+        return why_no_flux(potential) or ("" if self.known else NOTHING_TO_COMPARE)
 
     def measured(self, runs: list[Trajectory]) -> dict[str, Coefficient]:
         """Both routes, W/(m K), from runs whose `extras` hold the flux."""
