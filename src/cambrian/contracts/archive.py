@@ -59,6 +59,15 @@ def load(path: str | Path) -> Potential:
     return potential.eval()
 
 
+def restore(potential: Potential, path: str | Path) -> Potential:
+    """Put the tensors of a model file into a potential of the same class and arguments, and return it.
+
+    Unlike `load` it needs no class by its name. Raises UserError for a file that is broken or of another potential.
+    """
+    _assign(potential, _read(Path(path))[1], Path(path))
+    return potential.eval()
+
+
 def header_of(path: str | Path) -> dict[str, Any]:
     """The header of a model file, without building the potential."""
     return _read(Path(path))[0]

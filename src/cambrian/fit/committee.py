@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from cambrian.configurable import Configurable, describe
-from cambrian.contracts.archive import header_of, load, save
+from cambrian.contracts.archive import header_of, restore, save
 from cambrian.contracts.compose import Committee, uncertainty
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.solver import Solution, Solver
@@ -113,9 +113,9 @@ def _member(
     seed_here = seed + k * SEEDS_APART
     key = _key([describe(made), describe(its_solver)], data, validation, seed_here)
     if place is not None:
-        found = _finished(place, key)
-        if found is not None:
-            return found
+        record = _finished(place, key)
+        if record is not None:
+            return restore(made, place / "potential.safetensors"), record
         _begin(place, key)
     result = fit(made, data, its_solver, validation=validation, seed=seed_here, folder=place, progress=progress)
     solution = result.solution
@@ -123,9 +123,9 @@ def _member(
     facts |= {"seconds": result.seconds}
     if place is None:
         return result.potential, facts
-    path = save(result.potential, place / "potential.safetensors", {"key": key, **facts})
+    save(result.potential, place / "potential.safetensors", {"key": key, **facts})
     (place / "checkpoint.safetensors").unlink(missing_ok=True)
-    return load(path), facts  # as an interrupted committee reads it
+    return result.potential, facts
 
 
 def advanced(value: Any, by: int) -> Any:
@@ -207,13 +207,11 @@ def _key(content: list, data: Dataset, validation: Dataset | None, seed: int) ->
     return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
 
 
-def _finished(place: Path, key: str) -> tuple[Potential, dict[str, Any]] | None:
-    """A member that an earlier run finished with the same recipe, data and seeds."""
+def _finished(place: Path, key: str) -> dict[str, Any] | None:
+    """What is noted of a member that an earlier run finished with the same recipe, data and seeds."""
     path = place / "potential.safetensors"
-    if not path.is_file():
-        return None
-    record = header_of(path)["record"]
-    return (load(path), record) if record.get("key") == key else None
+    record = header_of(path)["record"] if path.is_file() else {}
+    return record if record.get("key") == key else None
 
 
 def _begin(place: Path, key: str) -> None:
