@@ -41,7 +41,7 @@ def check(charges=None, **changes):
 def test_independent_ions_conduct_as_nernst_and_einstein_say():
     subject = check()
     runs, expected = zip(*[salt(seed) for seed in range(4)], strict=True)
-    found = subject.measured(list(runs), subject.charges_of([runs[0]]))
+    found = subject.measured(list(runs), subject.formal_charges(runs[0].atoms))
     exact = in_siemens_per_meter(40 * sum(expected[0].values()))
     for estimate in (c.estimate for c in found.routes.values()):
         assert abs(estimate.value - exact) < 3.5 * estimate.error
@@ -54,7 +54,7 @@ def test_independent_ions_conduct_as_nernst_and_einstein_say():
 def test_bound_ions_have_the_ionicity_of_their_charges():
     subject = check({"Mg": 2, "F": -1})
     runs, expected = zip(*[bound(seed) for seed in range(4)], strict=True)
-    found = subject.measured(list(runs), subject.charges_of([runs[0]]))
+    found = subject.measured(list(runs), subject.formal_charges(runs[0].atoms))
     dimer, free = expected[0]["Cl"], expected[0]["F"]
     exact = (dimer * (2 - 1) ** 2 + free) / (dimer * (4 + 1) + free)
     assert abs(found.ionicity.value - exact) < 3.5 * found.ionicity.error
@@ -67,7 +67,7 @@ def test_neutral_pairs_carry_nothing():
     order = [*range(40), *range(40)]
     pairs = trajectory(Atoms(SALT, cell=[SIDE] * 3, pbc=True), t.times, t.positions[:, order], t.velocities[:, order])
     subject = check()
-    found = subject.measured([pairs], subject.charges_of([pairs]))
+    found = subject.measured([pairs], subject.formal_charges(pairs.atoms))
     assert abs(found.ionicity.value) < 1e-10
     assert found.nernst_einstein.value > 1
 
@@ -131,6 +131,13 @@ def test_refusals(planted):
     assert "nothing to be compared with" in check().unsuited(potential(), start(), None)
     assert not check(known_S_per_m=1.0).unsuited(potential(), start(), None)
     assert "no charges" in IonicConductivity().unsuited(potential(), start(), None)
+
+
+def test_wrong_charges_are_refused_before_anything_runs(monkeypatch):
+    monkeypatch.setattr("cambrian.validate.fluctuations.produce", lambda *_, **__: pytest.fail("it ran"))
+    for repeat in ((1, 1, 1), (2, 1, 1)):
+        with pytest.raises(UserError, match="sum to"):
+            check({"Na": 2, "Cl": -1}, repeat=repeat).run(potential(), start())
 
 
 def test_a_potential_without_charges_asks_for_them():

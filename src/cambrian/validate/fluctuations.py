@@ -76,7 +76,7 @@ class Runs:
         """The structure that runs start from, None where the data have none."""
         if reference is None or not -len(reference) <= self.frame < len(reference):
             return None
-        return reference.structures[self.frame].atoms
+        return reference.structures[self.frame].atoms.repeat(tuple(self.repeat))
 
     def from_data(self, reference: Dataset | None, interval_fs: float | None) -> list[Trajectory]:
         """A trajectory of the data, cut into as many runs; none where frames do not say their times."""

@@ -104,11 +104,14 @@ class IonicConductivity(Check):
     ) -> Result:
         """Run dynamics and compare; raises UserError without charges, and where they do not sum to zero."""
         share = 1.0 if method is None or self.known is not None else 0.5
-        watch = {} if self.charges is not None else {"charges": _charges_of}
+        start = self.runs.start(reference)
+        charges = None if start is None else self.formal_charges(start)
+        watch = {} if charges is not None else {"charges": _charges_of}
         runs = self.runs.of(potential, reference, watch=watch, progress=lambda f: progress(share * f))
         if (result := broken(QUANTITY, runs)) is not None:
             return result
-        charges = self.charges_of(runs)
+        if charges is None:
+            charges = _neutral(np.mean([t.extras["charges"].mean(axis=0) for t in runs], axis=0))
         found = self.measured(runs, charges)
         if self.known is not None:
             return self._judged(found, None)
@@ -150,23 +153,17 @@ class IonicConductivity(Check):
         own = np.asarray(alone)
         return Measured(actual, routes, Estimate.of(own), ratio(routes["einstein"].samples, own))
 
-    def charges_of(self, runs: list[Trajectory]) -> NDArray:
-        """The charge of every atom, e; raises UserError where it is not known, or the sum is not zero."""
-        numbers = runs[0].atoms.numbers
+    def formal_charges(self, atoms: Atoms) -> NDArray | None:
+        """The charge of every atom that was given by element, e; None where the potential's own are to be taken.
+
+        Raises UserError where one is lacking, or they do not sum to zero.
+        """
         if self.charges is None:
-            charges = np.mean([t.extras["charges"].mean(axis=0) for t in runs], axis=0)
-        else:
-            lacking = [z for z in set(numbers.tolist()) if z not in self.charges]
-            if lacking:
-                raise UserError(f"charges lacks {', '.join(symbols(lacking))}; give one for every element")
-            charges = np.array([self.charges[z] for z in numbers.tolist()], dtype=float)
-        total = charges.sum()
-        if abs(total) > NEUTRAL:
-            raise UserError(
-                f"the charges sum to {total:+.3g} e: the current of a charged cell depends on the frame of reference; "
-                "give charges that cancel"
-            )
-        return charges
+            return None
+        lacking = sorted({z for z in atoms.numbers.tolist() if z not in self.charges})
+        if lacking:
+            raise UserError(f"charges lacks {', '.join(symbols(lacking))}; give one for every element")
+        return _neutral(np.array([self.charges[z] for z in atoms.numbers.tolist()], dtype=float))
 
     def _judged(self, found: Measured, other: Measured | None) -> Result:
         sigma = found.routes["einstein"].estimate
@@ -204,6 +201,17 @@ class IonicConductivity(Check):
     def example(cls) -> "IonicConductivity":
         """Two runs of a fifth of a picosecond."""
         return cls(charges={"Na": 1.0, "Cl": -1.0}, n_runs=2, n_steps=200, every=2, equilibration_fs=20.0)
+
+
+def _neutral(charges: NDArray) -> NDArray:
+    """The charges themselves; raises UserError where they do not sum to zero."""
+    total = charges.sum()
+    if abs(total) > NEUTRAL:
+        raise UserError(
+            f"the charges sum to {total:+.3g} e: the current of a charged cell depends on the frame of reference; "
+            "give charges that cancel"
+        )
+    return charges
 
 
 def _charges_of(atoms: Atoms) -> NDArray:
