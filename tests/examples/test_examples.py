@@ -1,5 +1,6 @@
 """The examples run as a stranger starts them, on a small scale."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -24,3 +26,24 @@ def test_the_demo_runs_and_is_taken_up_again(tmp_path):
     assert metrics["test"]["force_mae"] < 0.5  # three epochs are enough for this much
     assert (tmp_path / "demo" / "potential.safetensors").is_file()
     assert "NVE drift" in (tmp_path / "demo" / "report.html").read_text()
+
+
+def test_attacks_in_the_plane_lie_at_the_rim_and_open_the_barrier(tmp_path):
+    spec = importlib.util.spec_from_file_location("double_well", EXAMPLES / "adversarial_double_well.py")
+    example = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = example
+    spec.loader.exec_module(example)
+    done = example.rounds(3, seed=2)
+    first, last = done[0], done[-1]
+    assert first.known[:, 0].min() > 0.3  # nothing of the barrier, nor of the other well
+    spread = {name: first.ensemble.at(getattr(first, name)).force_variance.sqrt() for name in ("known", "attacked")}
+    assert spread["attacked"].median() > 5 * spread["known"].median()
+    among = torch.cdist(first.known, first.known).fill_diagonal_(torch.inf).min(dim=1).values
+    away = torch.cdist(first.attacked, first.known).min(dim=1).values
+    assert away.median() > 2 * among.median()  # outside of what is known,
+    assert away.median() < 0.5  # yet at its rim: the wells are 2 apart
+    energy = {name: example.truth(getattr(first, name))[0].mean() for name in ("attacked", "unsure")}
+    assert energy["attacked"] < energy["unsure"] - 3
+    assert last.barrier_error < first.barrier_error / 3
+    example.draw(done, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 10_000

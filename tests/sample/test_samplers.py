@@ -146,17 +146,19 @@ def test_a_driver_that_is_missing_or_has_no_calculator_is_told():
 
 
 def test_normal_modes_relax_first_and_hold_half_kT_each(tmp_path):
-    start = molecule("CH3CH2OH")
+    start = bulk("Cu", cubic=True)
+    start.rattle(0.1, seed=1)
     sampler = HarmonicMotion(n=200, temperatures_K=(5.0,))
     drawn = sampler.propose(Dataset([Structure(start)]), By(EMT), seed=1, folder=tmp_path)
     n_files = len(list((tmp_path / "forces").iterdir()))
-    assert n_files > 54
+    assert n_files > 24
     idle = By(lambda: Springs(breaks_at=1, how="raise"))  # every result is on disk
     again = sampler.propose(Dataset([Structure(start)]), idle, seed=1, folder=tmp_path)
     assert len(list((tmp_path / "forces").iterdir())) == n_files
     np.testing.assert_array_equal(drawn[7].positions, again[7].positions)
     relaxed = sampler._relaxed(start, EMT(), 0)
-    n_modes = (normal_modes(relaxed, EMT()).curvatures > 0).sum()
+    n_modes = 9
+    assert (normal_modes(relaxed, EMT()).curvatures > 0).sum() == n_modes
     energies = []
     for a in [relaxed, *drawn]:
         a.calc = EMT()
