@@ -26,3 +26,9 @@ def test_the_command_goes_on_and_tells_old_and_new_errors(run, tmp_path):
     again = run("fit", tmp_path / "new" / "recipe.yaml", new, "--test-fraction", "0.3", "-o", tmp_path / "again")
     assert "old data, now" in again.stdout
     assert (tmp_path / "again" / "recipe.yaml").read_text() == (tmp_path / "new" / "recipe.yaml").read_text()
+
+
+def test_the_starter_names_its_own_file(run, argon, tmp_path):
+    run("init", argon, "-o", tmp_path / "mine.yaml")
+    words = " ".join((tmp_path / "mine.yaml").read_text().replace("#", "").split())
+    assert f"cambrian fit {tmp_path / 'mine.yaml'}" in words

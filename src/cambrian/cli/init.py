@@ -22,7 +22,7 @@ def init(
     from cambrian.configuration.starter import starter
     from cambrian.contracts.archive import write_in_place
 
-    text = starter(reading.read(data), " ".join(data))
+    text = starter(reading.read(data), " ".join(data), place=str(output or "recipe.yaml"))
     if output is None:
         sys.stdout.write(text)
         return

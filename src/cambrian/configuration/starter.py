@@ -11,8 +11,11 @@ from cambrian.elements import symbols
 from cambrian.errors import UserError
 
 
-def starter(data: Dataset, files: str) -> str:
-    """YAML of the suggested recipe with every value it has, why it was chosen, and what else to try."""
+def starter(data: Dataset, files: str, *, place: str = "recipe.yaml") -> str:
+    """YAML of the suggested recipe with every value it has, why it was chosen, and what else to try.
+
+    `files` and `place` are the data and the file it will stand in, for the command that its comment shows.
+    """
     name, reason = suggestion(data)
     recipe = Recipe.of(name)
     others = [other for other in recipes() if other != name]
@@ -20,7 +23,7 @@ def starter(data: Dataset, files: str) -> str:
         f"A starting point for {files}.",
         _census(data),
         f"{name}: {reason}",
-        f"Fit it:  cambrian fit recipe.yaml {files} --test-fraction 0.1 -o fit",
+        f"Fit it:  cambrian fit {place} {files} --test-fraction 0.1 -o fit",
         *([f"Others to try: {', '.join(others)} (cambrian list recipes)."] if others else []),
         "Every value below is the default; lines you do not need may go.",
     ]
