@@ -177,12 +177,12 @@ def test_a_blow_while_computing_loses_nothing(start, tmp_path, log, workers, blo
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)  # no worker is left behind
     before = stored()
     assert before == sum(ended(log).values())
-    assert f"{before} of them known before" in finish(start(workers, seconds=0), tmp_path, log)
+    assert f"{before} of them known before" in finish(start(workers), tmp_path, log)
 
 
 @pytest.mark.slow
 def test_kill_9_before_the_first_and_before_the_file_is_in_place(start, tmp_path, log):
-    process = start(1)
+    process = start(1, seconds=5)
     wait_for(process, log.exists)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
@@ -195,4 +195,4 @@ def test_kill_9_before_the_first_and_before_the_file_is_in_place(start, tmp_path
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "out.extxyz").exists()
-    assert f"{N} of them known before" in finish(start(1), tmp_path, log)
+    assert f"{N} of them known before" in finish(start(1, seconds=0), tmp_path, log)
