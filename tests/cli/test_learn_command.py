@@ -14,7 +14,7 @@ import yaml
 from safetensors.torch import load_file
 from small_learning import tetrahedron
 
-from cambrian.contracts import Committee, load
+from cambrian.contracts import Committee, header_of, load
 
 OWN = Path(__file__).parents[1] / "small_learning.py"
 CLASSES = [word for name in ("LoggedMorse", "Shaken", "Drawn", "Disagreement") for word in ("--own", f"{OWN}:{name}")]
@@ -139,9 +139,8 @@ def test_a_committee_by_fit(run, argon, tmp_path):
 
     result = run("fit", RECIPE, argon, "--test-fraction", "0.25", "--committee", "3", "-o", tmp_path / "fit")
     assert "times the members' spread" in " ".join(result.stderr.split())
-    potential = load(tmp_path / "fit" / "potential.safetensors")
-    assert isinstance(potential, Committee)
-    assert len(potential.members) == 3
+    header = header_of(tmp_path / "fit" / "potential.safetensors")
+    assert len(header["potential"]["Committee"]["members"]) == 3
     metrics = json.loads((tmp_path / "fit" / "metrics.json").read_text())
     file = tmp_path / "errors.json"
     test = ["validate", "errors", tmp_path / "fit" / "potential.safetensors", argon, "--json", file, "--own", CLASS]
