@@ -19,10 +19,13 @@ import numpy as np
 import torch
 from ase.build import bulk
 
+from cambrian.calculator import Calculator
 from cambrian.classical.lennard_jones import LennardJones
 from cambrian.data import Dataset, Structure
 from cambrian.math.transport import Estimate, einstein, heat_conduction
 from cambrian.math.truncation import ForceShifted
+from cambrian.sample.dynamics import Dynamics
+from cambrian.sample.ensembles import NVT
 from cambrian.units import BOLTZMANN, TIME, WATT_PER_METER_KELVIN
 from cambrian.validate.diffusion import Diffusion
 from cambrian.validate.fluctuations import Runs, temperature
@@ -32,6 +35,7 @@ from cambrian.validate.trajectory import unwrapped
 
 SIGMA, EPSILON_K, MASS = 3.405, 119.8, 39.948  # Å, K, amu
 T_STAR, RHO_STAR = 0.722, 0.8442
+MELTING = 3.0  # T* of the melt that all runs start from
 EPSILON = EPSILON_K * BOLTZMANN
 SPEED = np.sqrt(EPSILON / MASS) / TIME  # Å/fs, the reduced unit of velocity
 D_UNIT = 1e3 * SIGMA * SPEED  # Å²/ps
@@ -51,10 +55,11 @@ def main() -> None:
         epsilon={"Ar": EPSILON}, sigma={"Ar": SIGMA}, cutoff=2.5 * SIGMA, truncation=ForceShifted()
     )
     crystal = bulk("Ar", cubic=True, a=SIGMA * (4 / RHO_STAR) ** (1 / 3)).repeat(given.cells)
+    melt = melted(potential, crystal)
     settings = Runs(T_STAR * EPSILON_K, given.runs, given.steps, 10.0, 4, 15000.0, 0, (1, 1, 1), 0)
     flux = HeatFlux(potential)
     start, cpu = time.perf_counter(), time.process_time()
-    runs = settings.of(potential, Dataset([Structure(crystal)]), watch={"flux": flux})
+    runs = settings.of(potential, Dataset([Structure(melt)]), watch={"flux": flux})
     spent, cpu = time.perf_counter() - start, time.process_time() - cpu
     assert not runs[-1].stopped, runs[-1].stopped
 
@@ -75,6 +80,16 @@ def main() -> None:
         report("  later minus earlier half of its window", c.drift, LAMBDA_UNIT, "W/(m K)")
     sys.stdout.flush()
     peer(crystal, given.runs, given.peer_steps)
+
+
+def melted(potential, crystal):
+    """The crystal after five picoseconds far above its melting point: at T* = 0.722 it would stay one for long."""
+    crystal.calc = Calculator(potential)
+    heating = Dynamics(NVT(MELTING * EPSILON_K), n_steps=1000, timestep_fs=5.0, every=1000)
+    atoms = heating.run(crystal, keep_frames=False).atoms
+    atoms.calc = None
+    crystal.calc = None
+    return atoms
 
 
 def peer(crystal, n_runs: int, n_steps: int) -> None:
@@ -104,7 +119,11 @@ def peer(crystal, n_runs: int, n_steps: int) -> None:
                 velocity all create {T_STAR * EPSILON_K} {seed + 1} mom yes
                 timestep 0.01
                 fix move all nve
-                fix bath all langevin {T_STAR * EPSILON_K} {T_STAR * EPSILON_K} 0.1 {seed + 7} zero yes
+                fix bath all langevin {MELTING * EPSILON_K} {MELTING * EPSILON_K} 0.1 {seed + 7} zero yes
+                timestep 0.005
+                run 1000
+                timestep 0.01
+                fix bath all langevin {T_STAR * EPSILON_K} {T_STAR * EPSILON_K} 0.1 {seed + 17} zero yes
                 run 5000
                 unfix bath
                 velocity all zero linear
