@@ -61,7 +61,7 @@ def test_infrared_intensity_is_that_of_the_harmonic_charge():
 
 
 def test_verdict_on_two_trajectories():
-    judged = check(window_fs=800.0, shift=30.0)._judged
+    judged = check(n_steps=2000, window_fs=800.0, shift=30.0)._judged
     assert judged(oscillators(), oscillators(n=3000), "", 300.0).verdict == "passed"
     shifted = judged(oscillators(), oscillators(900.0), "", 300.0)
     assert shifted.verdict == "failed"
@@ -121,5 +121,7 @@ def test_without_a_reference_it_says_so():
 def test_refusals():
     with pytest.raises(UserError, match="twice that"):
         vibrational_density(oscillators(n=50), 800.0)
+    with pytest.raises(UserError, match="n_steps of 4004 or more"):
+        VibrationalSpectrum(n_steps=300)
     assert "give a file" in check().unsuited(nitrogen(1.0), None, None)
     assert "does not vibrate" in check().unsuited(nitrogen(1.0), Dataset([Structure(Atoms("N"))]), None)

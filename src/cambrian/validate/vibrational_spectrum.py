@@ -131,6 +131,12 @@ class VibrationalSpectrum(Check):
         score: float = 0.2,
         shift: float = 30.0,
     ):
+        needed = int(np.ceil(2 * window_fs / timestep_fs)) + every
+        if n_steps < needed:
+            raise UserError(
+                f"a spectrum with a window of {window_fs:g} fs needs a run of twice that: n_steps of {needed} or more, "
+                f"not {n_steps}, or a smaller window_fs"
+            )
         self.temperature_K, self.n_steps, self.timestep_fs, self.every = temperature_K, n_steps, timestep_fs, every
         self.equilibration_fs, self.relaxation_fs, self.window_fs = equilibration_fs, relaxation_fs, window_fs
         self.interval_fs, self.frame, self.seed = interval_fs, frame, seed
