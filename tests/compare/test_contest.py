@@ -95,6 +95,7 @@ def test_another_seed_setting_or_structure_is_fitted_anew(contest, data):
         assert next(iter(other.trials("snap"))).kept() is None
 
 
+@pytest.mark.slow
 def test_killed_and_run_again_keeps_what_was_done(data, tmp_path, monkeypatch):
     file = write_argon(tmp_path / "argon.xyz", 16, size=1)
     command = [sys.executable, "-c", KILLED_IN_THE_SECOND, str(file), str(tmp_path / "fits")]
