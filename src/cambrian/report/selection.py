@@ -10,6 +10,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from cambrian.contracts.archive import write_in_place
 from cambrian.report.html import Section, figure, paragraph, side_by_side, table, write_page
@@ -45,6 +46,8 @@ def draw_panel(axes: Axes, rows: Rows, key: str) -> None:
     numbers = sorted({row["number"] for row in rows})
     axes.set(xscale="log", yscale="log", xlabel="training structures", ylabel=f"{name}, {unit}")
     axes.set_xticks(numbers, [str(n) for n in numbers])
+    axes.yaxis.set_major_locator(MaxNLocator(6))  # decades alone may leave an axis without any number
+    axes.yaxis.set_major_formatter(ScalarFormatter())
     axes.minorticks_off()
 
 
