@@ -34,6 +34,7 @@ def compare(
     threads: Annotated[int, typer.Option(help="Threads on which dynamics is timed.", min=1)] = 1,
     seed: Seed = None,
     set_: SetOptions = None,
+    report: Annotated[Path | None, typer.Option(metavar="FIT", help="Put it into the report of this fit too.")] = None,
     own: OwnClasses = None,
     trust_data: Annotated[bool, typer.Option("--trust-data", help="Fit even where the data look wrong.")] = False,
     *,
@@ -46,9 +47,10 @@ def compare(
     """
     from cambrian.compare import Contest, contestants
     from cambrian.compare.contest import name_of
-    from cambrian.compare.page import write_comparison
+    from cambrian.compare.page import sections, write_comparison
     from cambrian.configuration.kinds import settings_by_name
     from cambrian.contracts.catalogue import from_file
+    from cambrian.report.folder_report import add, refresh
 
     for place in own or ():
         from_file(place)
@@ -69,6 +71,10 @@ def compare(
         except KeyboardInterrupt:
             raise Interrupted("the same command goes on; fits that are done stay") from None
         write_comparison(folder, found, subtitle=" ".join(data))
+    if report is not None:
+        add(report, "comparison", sections(found))
+        if not refresh(report):
+            raise UserError(f"{report} holds no report of a fit; name the folder of one after --report")
     show(found, folder)
     if found.recommended() is None:
         raise typer.Exit(NOTHING_FITTED)

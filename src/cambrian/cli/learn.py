@@ -27,7 +27,7 @@ def learn(
     from cambrian.contracts.catalogue import from_file
     from cambrian.learn import learn as run
     from cambrian.report.fit_folder import write_fit
-    from cambrian.report.html import write_page
+    from cambrian.report.folder_report import add, adopt, refresh
     from cambrian.report.learning import learning_sections
     from cambrian.workflow.learning import Learning
 
@@ -47,7 +47,11 @@ def learn(
         except KeyboardInterrupt:
             raise Interrupted("the same command takes learning up again where it stood") from None
         sections = learning_sections(learned, (folder / "workflow.yaml").read_text(encoding="utf-8"))
-        write_page(folder / "report.html", f"{recipe.name}: active learning", sections, subtitle=folder.resolve().name)
+        last = max(r.number for r in learned.rounds if r.n_new)
+        title = f"{recipe.name}: active learning"
+        adopt(folder, folder / f"round-{last:03d}", title, subtitle=folder.resolve().name)
+        add(folder, "learning", sections)
+        refresh(folder)
     show(learned, folder)
     if not learned.calm:
         raise typer.Exit(NOT_CALM)

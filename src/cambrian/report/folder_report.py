@@ -36,6 +36,12 @@ def add(folder: Path, chapter: str, sections: Iterable[Section]) -> None:
         _write(folder, content)
 
 
+def adopt(folder: Path, other: Path, title: str, *, subtitle: str = "") -> None:
+    """Begin the report of a folder with the chapters that another folder has; empty where that has none."""
+    content = _read(other) or {"chapters": {}}
+    _write(folder, {"title": title, "subtitle": subtitle, "chapters": content["chapters"]})
+
+
 def refresh(folder: Path, potential: Potential | None = None) -> bool:
     """Write report.html from what is known now; false where the folder has no report."""
     content = _read(folder)

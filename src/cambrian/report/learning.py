@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from cambrian.learn.learn import Learned
 from cambrian.learn.round import Round
 from cambrian.report.drawing import BLUE, ORANGE
-from cambrian.report.html import Html, Section, code, figure, paragraph, side_by_side, table
+from cambrian.report.html import Html, Section, code, figure, fold, paragraph, side_by_side, table
 from cambrian.report.quantities import rounded
 
 HEADER = (
@@ -18,17 +18,15 @@ HEADER = (
 
 
 def learning_sections(learned: Learned, workflow: str) -> list[Section]:
-    """All sections; `workflow` is the YAML with every value."""
+    """What the rounds were and why learning ended; `workflow` is the YAML with every value."""
     said = ("Learning ended " + learned.reason + ".").replace("  ", " ")
     drawn = [
         figure(partial(draw_errors, rounds=learned.rounds), "Errors of forces with the number of labels."),
         figure(partial(draw_accurate, rounds=learned.rounds), "Frames below the lower limit of the trigger, by round."),
     ]
-    return [
-        Section("Verdict", [paragraph(said, "lead")]),
-        Section("Rounds", [table(HEADER, rows_of(learned.rounds)), side_by_side(drawn), paragraph(NOTE, "note")]),
-        Section("How it was made", [code(workflow)]),
-    ]
+    rounds = table(HEADER, rows_of(learned.rounds))
+    blocks = [paragraph(said), rounds, side_by_side(drawn), paragraph(NOTE, "note"), fold("Workflow", code(workflow))]
+    return [Section("Active learning", blocks)]
 
 
 NOTE = (
