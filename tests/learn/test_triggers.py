@@ -15,6 +15,7 @@ from cambrian.fit.committee import fit_committee
 from cambrian.graph import graph_of, sum_over_neighbors
 from cambrian.learn.committee_disagreement import CommitteeDisagreement
 from cambrian.learn.extrapolation import Extrapolation
+from cambrian.learn.posterior_variance import PosteriorVariance
 from cambrian.regressors.linear import LinearRegressor
 
 
@@ -120,6 +121,18 @@ def test_extrapolation_needs_features(known):
     potential = Harmonic.example()
     with pytest.raises(UserError, match="descriptor"):
         Extrapolation().measure(potential, known)
+
+
+def test_the_posterior_widens_away_from_the_data(committee, known):
+    potential = fit(*_swap(shells(), known)).potential
+    measure = PosteriorVariance().measure(potential, known)
+    near, far = (float(measure(graph(tetrahedron(s))).max()) for s in (1.0, 0.7))
+    assert far > 20 * near > 0
+    with pytest.raises(UserError, match="CommitteeDisagreement"):
+        PosteriorVariance().measure(committee, known)
+    network = fit(*_swap(net(epochs=1), known)).potential
+    with pytest.raises(UserError, match="LeastSquares"):
+        PosteriorVariance().measure(network, known)
 
 
 def test_a_network_committee_is_measured_too(known):

@@ -27,6 +27,8 @@ class PosteriorVariance(Trigger):
         """The standard deviation that the potential itself knows."""
         if any(isinstance(term, Committee) for term in potential.terms()):
             raise UserError("a committee tells its uncertainty by CommitteeDisagreement; PosteriorVariance is for one")
+        if all(term.posterior is None for term in potential.terms()):
+            raise UserError("only a linear potential fitted by LeastSquares keeps a posterior; take another trigger")
 
         def deviation(graph: Graph) -> Tensor:
             return uncertainty(potential, graph).forces
