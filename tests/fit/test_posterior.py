@@ -16,7 +16,9 @@ from cambrian.data import Dataset, Structure
 from cambrian.descriptors.so4_bispectrum import SO4Bispectrum
 from cambrian.errors import UserError
 from cambrian.fit import fit
+from cambrian.fit.gradient_descent import GradientDescent
 from cambrian.fit.least_squares import LeastSquares, Triangle
+from cambrian.fit.warm_start import WarmStart
 from cambrian.graph import graph_of
 from cambrian.regressors.linear import LinearRegressor
 
@@ -188,3 +190,11 @@ def test_whatever_is_linear_has_one():
     spread = uncertainty(potential, graph_of(atoms[0], potential.cutoff))
     assert spread.forces.shape == (len(atoms[0]),)
     assert (spread.forces > 0).all()
+
+
+def test_the_posterior_of_a_start_does_not_outlive_it():
+    data, potential = structures(4), powers()
+    fit(potential, data, LeastSquares())
+    assert potential.posterior is not None
+    fit(potential, data, GradientDescent(epochs=1), warm=WarmStart())
+    assert potential.posterior is None

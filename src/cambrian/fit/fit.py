@@ -104,6 +104,8 @@ def fit(
         potential.setup(train)
     else:
         problem.train = warm.joined(train, seed)
+        for term in potential.terms():
+            term.posterior = None  # that of the coefficients the fit begins with
     data_hash = problem.train.hash
     solution = solver.solve(problem)
     seconds = time.monotonic() - start
