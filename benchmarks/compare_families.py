@@ -14,7 +14,7 @@ from pathlib import Path
 
 CASES = {
     "Si": ("snap,qsnap,hdnnp,morse", "mlearn/Si_training.extxyz", "mlearn/Si_test.extxyz"),
-    "ethanol": ("snap,hdnnp,morse", "ethanol-botnet/train.extxyz", "ethanol-botnet/test_MD.extxyz"),
+    "ethanol": ("snap,hdnnp", "ethanol-botnet/train.extxyz", "ethanol-botnet/test_MD.extxyz"),
 }
 
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from cambrian.report.quantities import rounded
+
 TOLERANCE = 0.2
 KINDS = ("energy_mae", "energy_rmse", "force_mae", "force_rmse")
 RULE = (
@@ -77,7 +79,9 @@ class Comparison:
         if chosen is None:
             return "No recipe could be fitted and measured; the rows say why."
         best, what = self.ranked()[0], "force" if self.judged_by == "force_rmse" else "energy"
-        figures = f"{what} RMSE {_milli(chosen, self.judged_by)}, {chosen.us_per_atom_step:.3g} µs/atom/step"
+        figures = (
+            f"{what} RMSE {_milli(chosen, self.judged_by)}, {rounded(chosen.us_per_atom_step or 0.0)} µs/atom/step"
+        )
         if chosen is best:
             reason = f"it has the lowest error, and none within {100 * TOLERANCE:.0f} % of it is cheaper"
         else:
@@ -122,4 +126,4 @@ def on_front(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 
 def _milli(row: Row, kind: str) -> str:
-    return f"{1e3 * (row.errors[kind] or 0.0):.3g} {'meV/Å' if kind.startswith('force') else 'meV/atom'}"
+    return f"{rounded(1e3 * (row.errors[kind] or 0.0))} {'meV/Å' if kind.startswith('force') else 'meV/atom'}"
