@@ -50,8 +50,8 @@ def test_energies_decide_where_there_are_no_forces():
 def test_the_reason_has_the_right_figures():
     found = Comparison((row("net", 0.050, 900.0), row("snap", 0.055, 10.0)))
     assert found.sentence() == (
-        "Take snap (force RMSE 55.0 meV/Å, 10.0 µs/atom/step): its error is 10 % above the lowest (net), and it runs 90.0 "
-        "times faster."
+        "Take snap (force RMSE 55.0 meV/Å, 10.0 µs/atom/step): its error is 10 % above the lowest (net), and it runs "
+        "90.0 times faster."
     )
 
 
