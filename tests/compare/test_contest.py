@@ -14,10 +14,10 @@ from cambrian.classical.lennard_jones import LennardJones
 from cambrian.compare import Contest, contestants
 from cambrian.compare import trial as trial_module
 from cambrian.compare.contest import folds
-from cambrian.compare.speed import microseconds_per_atom_step, pinned, timed_structure
 from cambrian.configuration import Setting
 from cambrian.data import Dataset, Structure, read
 from cambrian.errors import UserError
+from cambrian.validate.speed import microseconds_per_atom_step, pinned, timed_structure
 
 TEXTS = {"snap": ("two_j_max=0", "cutoff=4.0"), "lj": ("cutoff=6", "solver.starts=1")}
 SMALL = {name: [Setting.parse(text) for text in texts] for name, texts in TEXTS.items()}

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cambrian.compare.comparison import KINDS
-from cambrian.compare.speed import microseconds_per_atom_step, timed_structure
 from cambrian.configuration import Recipe
 from cambrian.contracts.archive import write_in_place
 from cambrian.data.dataset import Dataset
@@ -15,6 +14,7 @@ from cambrian.errors import UserError
 from cambrian.fit import Fit, fit
 from cambrian.fit.problem import Progress
 from cambrian.report.fit_folder import CHECKPOINT, write_fit
+from cambrian.validate.speed import microseconds_per_atom_step, timed_structure
 
 RECORD = "trial.json"
 

@@ -13,8 +13,8 @@ from cambrian.contracts.archive import load, write_in_place
 from cambrian.contracts.check import Result
 from cambrian.contracts.potential import Potential
 from cambrian.errors import UserError
-from cambrian.report.html import Html, Section, bullets, escaped, facts, paragraph, side_by_side, write_page
-from cambrian.report.quantities import spelled
+from cambrian.report.html import Html, Section, bullets, escaped, paragraph, side_by_side, table, write_page
+from cambrian.report.quantities import figure_rows
 from cambrian.report.tables import figures_table
 from cambrian.report.validation import facts_of, recalled
 
@@ -99,9 +99,8 @@ def checked_section(name: str, found: dict[str, Any]) -> Section:
     if "groups" in figures:
         blocks.append(figures_table({"all": figures, **figures["groups"]}))
     else:
-        shown = {k: v for k, v in figures.items() if isinstance(v, (int, float, str))}
-        blocks.append(facts([(k.replace("_", " "), spelled(v)) for k, v in shown.items()]))
-        blocks.append(paragraph("Energies in eV or eV/atom, lengths in Å, times in ps.", "note"))
+        header, rows = figure_rows(figures, found.get("units", {}), found["reference"], found["tolerance"])
+        blocks.append(table(header, rows))
     drawn = [
         Html(f"<figure>{drawing}<figcaption>{escaped(_heading(name))}</figcaption></figure>")
         for name, drawing in found["drawings"].items()

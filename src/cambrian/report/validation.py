@@ -53,8 +53,8 @@ def record_of(check: Check, result: Result) -> dict[str, Any]:
 
 
 def facts_of(result: Result) -> dict[str, Any]:
-    """A result as plain data: figures, verdict, sentence, reference, tolerance, and drawings as SVG."""
-    facts = ("figures", "verdict", "sentence", "reference", "tolerance")
+    """A result as plain data: figures, verdict, sentence, reference, tolerance, units, and drawings as SVG."""
+    facts = ("figures", "verdict", "sentence", "reference", "tolerance", "units")
     drawings = {name: svg(draw, name.replace("_", " "), SIZE) for name, draw in result.plots.items()}
     return {name: plain(getattr(result, name)) for name in facts} | {"drawings": drawings}
 
