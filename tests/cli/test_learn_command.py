@@ -121,14 +121,14 @@ def test_mistakes_are_told_with_the_mend(changes, words, run, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["sample:6", "label:8", "fit:2", "explore:6", "select:4", "label:12", "fit:3"])
+@pytest.mark.parametrize("moment", ["sample:6", "label:8", "fit:1004", "explore:6", "select:4", "label:12", "fit:1007"])
 def test_a_killed_process_loses_nothing(moment, whole, tmp_path):
     command = [sys.executable, "-m", "cambrian.cli", "learn", workflow(tmp_path), "-o", tmp_path / "out", *CLASSES]
     killed = subprocess.run(command, env=os.environ | {"KILL": moment}, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (tmp_path / "out" / "potential.safetensors").exists()
     ended = subprocess.run(command, capture_output=True, text=True)
-    assert ended.returncode == 1, ended.stderr
+    assert "max_rounds: 2 rounds were done" in ended.stderr, ended.stderr
     assert same(tmp_path / "out", whole)
     computed = (tmp_path / "log.txt").read_text().splitlines()
     assert sorted(computed) == sorted(set((whole.parent / "log.txt").read_text().splitlines()))
