@@ -64,7 +64,7 @@ def whole(run, tmp_path_factory) -> Path:
 
 def test_writes_every_file(whole):
     names = {path.name for path in whole.iterdir()}
-    assert names == {
+    assert names >= {
         *("potential.safetensors", "train.extxyz", "rounds.csv", "report.html", "workflow.yaml"),
         *("labels", "test", "round-000", "round-001", "round-002"),
     }
