@@ -66,9 +66,7 @@ def fit(
     run = fitting(committee, [s for s in settings if s.place[0] == "committee"])
     chosen = Recipe.of(recipe, [s for s in settings if s.place[0] != "committee"])
     if committee and chosen.tuning is not None:
-        raise UserError(
-            "a committee begins anew: leave out --committee, or the potential to go on from"
-        )
+        raise UserError("a committee begins anew: leave out --committee, or the potential to go on from")
     seed = seed if seed is not None else chosen.seed or 0
     with Folder(output) as folder:
         if (folder / "potential.safetensors").exists():
