@@ -43,7 +43,7 @@ def test_production_after_equilibration():
 
 def test_a_run_that_breaks_says_so():
     t = produce(lennard_jones(), bulk("Ar", cubic=True, a=2.2), NVE(60), n_steps=10, timestep_fs=2.0)
-    assert "while it was brought to temperature it stopped after" in t.stopped
+    assert "while it was brought to temperature" in t.stopped
     assert len(t) == 0
 
 

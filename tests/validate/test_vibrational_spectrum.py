@@ -124,4 +124,4 @@ def test_refusals():
     with pytest.raises(UserError, match="n_steps of 4004 or more"):
         VibrationalSpectrum(n_steps=300)
     assert "give a file" in check().unsuited(nitrogen(1.0), None, None)
-    assert "does not vibrate" in check().unsuited(nitrogen(1.0), Dataset([Structure(Atoms("N"))]), None)
+    assert "single atom" in check().unsuited(nitrogen(1.0), Dataset([Structure(Atoms("N"))]), None)

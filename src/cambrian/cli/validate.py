@@ -115,16 +115,14 @@ def summarize(results: dict) -> None:
 def show(name: str, result) -> None:
     """Print what a check found."""
     from cambrian.cli.figures import errors_table, group_table
-    from cambrian.report.quantities import rounded
+    from cambrian.report.quantities import figure_rows
 
     if name == "errors":
         out().print(errors_table({"all": result.figures}))
         if len(result.figures["groups"]) > 1:
             out().print(group_table(result.figures))
     else:
-        plain = {k: v for k, v in result.figures.items() if isinstance(v, (int, float, str))}
-        rows = [[k.replace("_", " "), rounded(v) if isinstance(v, float) else str(v)] for k, v in plain.items()]
-        out().print(table(name, ["figure", "value (eV, Å, ps, K)"], rows))
+        out().print(table(name, *figure_rows(result.figures, result.units, result.reference, result.tolerance)))
     color = {"passed": "green", "failed": "red"}.get(result.verdict)
     said = f"[{color}]{result.verdict}:[/] " if color else ""
     err().print(said + escape(result.sentence))

@@ -11,11 +11,15 @@ from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 
 Verdict = Literal["passed", "failed", "no reference"]
+Unit = tuple[float, str]  # factor from the unit of the package to the printed one, and the name of that
 
 
 @dataclass
 class Result:
-    """What a check found, in the units of the package; `plots` maps a file name to a function that draws on axes."""
+    """What a check found, in the units of the package; `plots` maps a file name to a function that draws on axes.
+
+    units: how figures are printed, by name; a name that ends in its unit (`_K`, `_THz`) needs none.
+    """
 
     name: str
     figures: dict[str, Any]
@@ -24,6 +28,7 @@ class Result:
     reference: dict[str, Any] = field(default_factory=dict)
     tolerance: dict[str, float] = field(default_factory=dict)
     plots: dict[str, Callable] = field(default_factory=dict)
+    units: dict[str, Unit] = field(default_factory=dict)
 
 
 class Check(Configurable, ABC):

@@ -79,8 +79,9 @@ def figure_rows(
 
 def unit_of(name: str, units: Mapping[str, Unit]) -> Unit:
     """How a figure is printed: as its check says, else in the unit its name ends in."""
-    ending = next((e for e in ENDINGS if name.split(", ")[0].endswith(e)), None)
-    return units.get(name, (1.0, "" if ending is None else ENDINGS[ending]))
+    stem = name.split(", ")[0]
+    ending = next((e for e in ENDINGS if stem.endswith(e)), None)
+    return units.get(stem, (1.0, "" if ending is None else ENDINGS[ending]))
 
 
 def _said(name: str) -> str:

@@ -22,6 +22,7 @@ from cambrian.data.dataset import Dataset
 from cambrian.elements import number, symbol
 from cambrian.errors import UserError
 from cambrian.graph import graph_of
+from cambrian.validate.comparison import ANGSTROM
 from cambrian.validate.curves import Curve, draw_both
 from cambrian.validate.motion import InMotion, Sampled, why_no_ensemble
 from cambrian.validate.rdf import distributions, first_minimum
@@ -141,7 +142,7 @@ class Angles(InMotion):
         result = self.compare(
             "angles", "the distribution of angles", potential, reference, method, sample, draw, progress, _mean
         )
-        result.figures["bonds"] = bonds
+        result.figures["bonds"], result.units["bonds"] = bonds, ANGSTROM
         return result
 
     def _common(self, frames: list[Atoms], *, bonds: dict[str, float], kinds: dict) -> Sampled:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cambrian.contracts.catalogue import nearest
-from cambrian.contracts.check import Result, Verdict
+from cambrian.contracts.check import Result, Unit, Verdict
 from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.potential import Potential
 from cambrian.errors import UserError
@@ -28,6 +28,7 @@ SUFFIXES = {
 Progress = Callable[[float], None]
 Known = dict[str, float] | None
 EV, EV_PER_ATOM, ANGSTROM, STRESS = (1.0, "eV"), (1e3, "meV/atom"), (1.0, "Å"), (1 / GPA, "GPa")
+SHARE, DRIFT = (100.0, "%"), (1e3, "meV/atom/ps")
 
 
 @dataclass
@@ -84,12 +85,12 @@ def judged(
     expected: Mapping[str, Any],
     tolerance: dict[str, float],
     *,
-    units: Mapping[str, tuple[float, str]],
+    units: Mapping[str, Unit],
     plots: dict[str, Callable] | None = None,
 ) -> Result:
     """A verdict on every figure that has an expected value and a tolerance (absolute, in its own unit).
 
-    units: by figure, the factor to the printed unit and its name; `said` is the sentence without the comparison.
+    units: how figures are printed; `said` is the sentence without the comparison.
     A fault fails a check with or without a reference.
     """
     compared = [k for k in tolerance if k in expected and found.figures.get(k) is not None]
@@ -103,7 +104,7 @@ def judged(
         parts.append(f"outside what is tolerated: {', '.join(m.replace('_', ' ') for m in missed)}")
     parts += found.faults
     verdict: Verdict = "failed" if found.faults or missed else "passed" if compared else "no reference"
-    return Result(name, found.figures, verdict, "; ".join(parts), dict(expected), tolerance, plots or {})
+    return Result(name, found.figures, verdict, "; ".join(parts), dict(expected), tolerance, plots or {}, dict(units))
 
 
 def _in_words(name: str, found: float, expected: float, tolerance: float, factor: float, unit: str) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cambrian.contracts.check import Result, Verdict
 from cambrian.math.time_series import mean_with_error
+from cambrian.validate.comparison import SHARE
 
 FEW = 8  # frames: with fewer, a spread says little
 BALLISTIC = 3.0  # displacement² of straight flight grows 4 times when time doubles, that of anything settled 1 to 2
@@ -122,6 +123,7 @@ def compared(
         {k: as_lists(curve) for k, curve in expected.items()},
         {"score": tolerance},
         {f"{name}_{k}": partial(draw, name=k, found=found[k], expected=expected[k]) for k in comparisons},
+        {"score": SHARE, "noise": SHARE},
     )
 
 

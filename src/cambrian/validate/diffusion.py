@@ -23,21 +23,19 @@ from cambrian.math.transport import Coefficient, Estimate, arrhenius, einstein, 
 from cambrian.units import BOLTZMANN, GPA
 from cambrian.validate.fluctuations import (
     FS_PER_PS,
-    NOTHING_TO_COMPARE,
     Comparison,
     Runs,
     Tolerance,
     at_rest,
     broken,
     draw,
-    has_times,
     judged,
     n_lags,
     spelled,
     temperature,
     volume,
 )
-from cambrian.validate.trajectory import Trajectory
+from cambrian.validate.trajectory import NOTHING_TO_COMPARE, Trajectory, has_times
 
 MILLIPASCAL_SECOND = GPA  # eV ps/Å³
 UNIT = "Å²/ps"
@@ -181,7 +179,8 @@ class Diffusion(Check):
             figures["by_temperature"] = [_plain(m) for m in found]
         said[0] = f"at {first.temperature_K:.0f} K {said[0]}"
         comparisons = self._compared(values, self._values(expected) if expected else {})
-        return judged("diffusion", ", ".join(said), figures, comparisons, faults, self.tolerance, plots)
+        units = {k: (1.0, "eV" if ENERGY in k else UNIT) for k in figures if not k.endswith("_K")}
+        return judged("diffusion", ", ".join(said), figures, comparisons, faults, self.tolerance, plots, units)
 
     def _values(self, side: list[Measured]) -> dict[str, Estimate]:
         """What is compared, by name: D at the first temperature, activation energies where there are several."""

@@ -22,17 +22,29 @@ from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 from cambrian.elements import number, symbol
 from cambrian.errors import UserError
-from cambrian.validate.comparison import EV, Measured, Progress, both_sides, judged
+from cambrian.validate.comparison import ANGSTROM, EV, Measured, Progress, both_sides, judged
 
 CORE = 0.5  # of the sum of covalent radii: no bond is that short
 BISECTIONS = 20  # an interval of 0.1 Å becomes one of 1e-7 Å
 REACHED = 20.0  # eV above the separated atoms: as far as curves are searched for jumps
 MODERATE = 5.0  # eV above the separated atoms: as far as a curve is compared with that of the method
+UNITS = {
+    "depth": EV,
+    "distance": ANGSTROM,
+    "energy_jump": EV,
+    "energy_jump_at": ANGSTROM,
+    "force_jump": (1.0, "eV/Å"),
+    "force_jump_at": ANGSTROM,
+    "error": EV,
+}
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Energy (points,) in eV over the distance (points,) in Å, zero at the largest; `force` pushes apart, eV/Å."""
+    """Energy (points,) in eV over the distance (points,) in Å, zero at the largest; `force` pushes apart, eV/Å.
+
+    NaN where a method fails; then it is zero at the largest distance where it does not.
+    """
 
     distance: NDArray
     energy: NDArray
@@ -84,14 +96,16 @@ class Dimers(Check):
         pairs = list(combinations_with_replacement(self._numbers(potential, reference), 2))
         found, by_method = both_sides(partial(self._measure, pairs, potential), potential, method, progress)
         expected, tolerance = {}, {}
-        for name, curve in {} if by_method is None else by_method.curves.items():
+        other = {} if by_method is None else by_method.curves
+        for name, curve in other.items():
             found.figures[f"{name}_error"] = difference(found.curves[name], curve)
             expected[f"{name}_error"], tolerance[f"{name}_error"] = 0.0, self.energy
         said = f"{len(pairs)} pairs" if len(pairs) > 1 else "1 pair"
         said += " repel at short range, without a hole or a jump" if not found.faults else " of elements"
-        other = {} if by_method is None else by_method.curves
+        lacking = [] if by_method is None else [n for n in found.curves if n not in other]
+        said += f" (the method fails for {', '.join(lacking)})" if lacking else ""
         plots = {f"dimer_{n}": partial(_draw, name=n, found=c, expected=other.get(n)) for n, c in found.curves.items()}
-        units = dict.fromkeys(expected, EV)
+        units = {name: UNITS[name.split("_", 1)[1]] for name in found.figures}
         return judged("dimers", said, found, expected, tolerance, units=units, plots=plots)
 
     def _numbers(self, potential: Potential, reference: Dataset | None) -> list[int]:
@@ -107,13 +121,15 @@ class Dimers(Check):
             # evenly spaced in 1/r, since curves are steep where atoms are near
             r = 1 / np.linspace(1 / (0.3 * bond), 1 / max(1.02 * potential.cutoff, 2 * bond), self.n_points)
             curve = dimer.curve(r)
+            progress((k + 1) / len(pairs))
+            if not np.isfinite(curve.energy).any():
+                continue
             measured.curves[name] = curve
             measured.figures |= {f"{name}_{key}": value for key, value in features(curve).items()}
             if isinstance(driver, Potential):
                 jumps = dimer.jumps(curve, [term.cutoff for term in potential.terms()], CORE * bond)
                 measured.figures |= {f"{name}_{key}": value for key, value in jumps.items()}
                 measured.faults += [f"{name}: {fault}" for fault in self._faults(curve, jumps, bond)]
-            progress((k + 1) / len(pairs))
         return measured
 
     def _faults(self, curve: Curve, jumps: dict[str, float], bond: float) -> list[str]:
@@ -157,7 +173,8 @@ class _Dimer:
     def curve(self, distance: NDArray) -> Curve:
         """Energies from the largest distance."""
         energy, force = np.array([self.at(r) for r in distance]).T
-        return Curve(distance, energy - energy[-1], force)
+        known = energy[np.isfinite(energy)]
+        return Curve(distance, energy - (known[-1] if len(known) else np.nan), force)
 
     def jumps(self, curve: Curve, cutoffs: list[float], core: float) -> dict[str, float]:
         """The largest jump of energy (eV) and force (eV/Å) outside the core, and where.
@@ -211,9 +228,11 @@ def features(curve: Curve) -> dict[str, float]:
 
 
 def difference(found: Curve, expected: Curve) -> float:
-    """Root mean square difference in eV where the expected curve is moderate."""
-    kept = np.isfinite(expected.energy) & (expected.energy < MODERATE)
-    return float(np.sqrt(np.mean((found.energy - expected.energy)[kept] ** 2))) if kept.any() else float("nan")
+    """Root mean square difference in eV where the expected curve is moderate, both zero at the end of that one."""
+    known = np.isfinite(expected.energy)
+    kept = known & (expected.energy < MODERATE)
+    energy = found.energy - found.energy[np.nonzero(known)[0][-1]]
+    return float(np.sqrt(np.mean((energy - expected.energy)[kept] ** 2)))
 
 
 def _draw(axes, name: str, found: Curve, expected: Curve | None) -> None:

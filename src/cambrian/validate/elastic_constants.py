@@ -67,7 +67,7 @@ class ElasticConstants(Check):
         scale = max((abs(expected[n]) for n in [*NAMES, *MODULI] if n in expected), default=0.0)
         tolerance = {n: self.relative * scale for n in [*NAMES, *MODULI] if n in expected}
         plots = {"elastic_constants": partial(_draw, found=found.figures, expected=expected)} if found.figures else {}
-        units = dict.fromkeys([*NAMES, *MODULI], STRESS)
+        units = dict.fromkeys(found.figures, STRESS) | {"poisson_ratio": (1.0, "")}
         said = _said(found.figures) if found.figures else ""
         return judged("elastic constants", said, found, expected, tolerance, units=units, plots=plots)
 

@@ -21,12 +21,28 @@ from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
 from cambrian.units import GPA
-from cambrian.validate.comparison import STRESS, Known, Measured, Progress, both_sides, judged, known_values
+from cambrian.validate.comparison import (
+    EV_PER_ATOM,
+    STRESS,
+    Known,
+    Measured,
+    Progress,
+    both_sides,
+    judged,
+    known_values,
+)
 from cambrian.validate.minimum import NoMinimum, relaxed
 from cambrian.validate.start import lattice_start, why_no_lattice
 
 NAMES = ["volume", "bulk_modulus", "bulk_modulus_derivative"]
-UNITS = {"volume": (1.0, "Å³/atom"), "bulk_modulus": STRESS, "bulk_modulus_derivative": (1.0, "")}
+UNITS = {
+    "volume": (1.0, "Å³/atom"),
+    "bulk_modulus": STRESS,
+    "bulk_modulus_derivative": (1.0, ""),
+    "energy": (1.0, "eV/atom"),
+    "residual": EV_PER_ATOM,
+    "delta": EV_PER_ATOM,
+}
 ATTEMPTS = 6  # to find a range of volumes with the minimum inside
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from cambrian.contracts.check import Result, Verdict
+from cambrian.contracts.check import Result, Unit, Verdict
 from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
@@ -19,12 +19,11 @@ from cambrian.math.transport import Coefficient, Estimate
 from cambrian.sample.ensembles import NVE
 from cambrian.units import BOLTZMANN, TIME
 from cambrian.validate.start import starting_structure
-from cambrian.validate.trajectory import Trajectory, produce, trajectory_of
+from cambrian.validate.trajectory import Trajectory, has_times, produce, trajectory_of
 
 Progress = Callable[[float], None]
 FS_PER_PS = 1e3
 FEWEST = 20  # recorded times of a run
-NOTHING_TO_COMPARE = "it takes long and has nothing to be compared with here: give known values, or name it"
 
 
 @dataclass(frozen=True)
@@ -85,13 +84,6 @@ class Runs:
         whole = trajectory_of(reference, interval_fs=interval_fs)
         length = len(whole) // self.n_runs
         return [_part(whole, slice(k * length, (k + 1) * length)) for k in range(self.n_runs)]
-
-
-def has_times(reference: Dataset | None, interval_fs: float | None) -> bool:
-    """Whether the data are frames of a trajectory."""
-    if reference is None or len(reference) < 2:
-        return False
-    return interval_fs is not None or all("time_fs" in s.atoms.info for s in reference)
 
 
 def _part(t: Trajectory, rows: slice) -> Trajectory:
@@ -207,6 +199,7 @@ def judged(
     faults: list[str],
     tolerance: Tolerance,
     plots: dict[str, Callable],
+    units: dict[str, Unit] | None = None,
 ) -> Result:
     """The verdict; a fault fails a check with or without a reference."""
     missed = [c for c in comparisons if not tolerance.allows(c.found, c.expected)]
@@ -220,7 +213,9 @@ def judged(
     reference = {}
     for c in comparisons:
         reference |= {c.quantity: c.expected.value, f"{c.quantity} error": c.expected.error}
-    return Result(name, figures, verdict, "; ".join([*parts, *faults]), reference, vars(tolerance).copy(), plots)
+    return Result(
+        name, figures, verdict, "; ".join([*parts, *faults]), reference, vars(tolerance).copy(), plots, units or {}
+    )
 
 
 def broken(name: str, runs: list[Trajectory]) -> Result | None:

@@ -25,21 +25,19 @@ from cambrian.math.transport import Coefficient, Estimate, einstein, green_kubo,
 from cambrian.units import BOLTZMANN, SIEMENS_PER_METER
 from cambrian.validate.fluctuations import (
     FS_PER_PS,
-    NOTHING_TO_COMPARE,
     Comparison,
     Runs,
     Tolerance,
     at_rest,
     broken,
     draw,
-    has_times,
     judged,
     n_lags,
     spelled,
     temperature,
     volume,
 )
-from cambrian.validate.trajectory import Trajectory
+from cambrian.validate.trajectory import NOTHING_TO_COMPARE, Trajectory, has_times
 
 NEUTRAL = 1e-3  # e: a larger sum of charges depends on the frame of reference
 QUANTITY = "ionic conductivity"

@@ -31,6 +31,12 @@ from cambrian.fit.problem import Problem, Weights, weighted_residuals
 SMALL = 40  # parameters: fewer than that have their whole Hessian computed
 LANCZOS = 30  # vectors
 UNIT = Weights(1.0, 1.0, 1.0)
+UNITS = {
+    "energy_loss": (1.0, "eV²/atom²"),
+    "force_loss": (1.0, "eV²/Å²"),
+    "largest_curvature": (1.0, "eV²"),
+    "sharpness": (1.0, "eV²"),
+}
 
 
 class LossLandscape(Check):
@@ -113,12 +119,11 @@ class LossLandscape(Check):
         if max(lower) < 1:
             sentence += f"; nearby weights have {100 * (1 - max(lower)):.0f} % less loss on these structures"
         if self.sharpness is None:
-            return Result("loss landscape", figures, "no reference", sentence, plots=plots)
+            return Result("loss landscape", figures, "no reference", sentence, plots=plots, units=UNITS)
         verdict: Verdict = "passed" if sharpness <= self.sharpness else "failed"
         sentence += f" ({self.sharpness:.2g} tolerated)"
-        return Result(
-            "loss landscape", figures, verdict, sentence, tolerance={"sharpness": self.sharpness}, plots=plots
-        )
+        tolerance = {"sharpness": self.sharpness}
+        return Result("loss landscape", figures, verdict, sentence, tolerance=tolerance, plots=plots, units=UNITS)
 
     def unsuited(self, potential: Potential, reference: Dataset | None, method: Labeller | None) -> str:
         """No energies, or nothing to train."""

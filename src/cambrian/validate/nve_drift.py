@@ -21,7 +21,10 @@ from cambrian.errors import UserError
 from cambrian.math.time_series import slope_with_error
 from cambrian.sample.dynamics import Dynamics, Run
 from cambrian.sample.ensembles import NVE, NVT
-from cambrian.validate.start import starting_structure
+from cambrian.validate.comparison import DRIFT, EV_PER_ATOM
+from cambrian.validate.start import starting_structure, why_no_motion
+
+UNITS = {"drift": DRIFT, "drift_error": DRIFT, "fluctuation": EV_PER_ATOM}
 
 
 class NVEDrift(Check):
@@ -93,23 +96,22 @@ class NVEDrift(Check):
             "duration_ps": float(times[-1]),
             "n_atoms": n_atoms,
         }
-        verdict: Verdict = "failed" if abs(drift) - 2 * error > self.drift else "passed"
+        told = 2 * error <= self.drift
+        verdict: Verdict = "failed" if abs(drift) - 2 * error > self.drift else "passed" if told else "no reference"
         sentence = (
             f"over {times[-1]:.3g} ps at {figures['temperature_K']:.0f} K the energy of {n_atoms} atoms drifts by "
             f"{1e3 * drift:.2g} ± {1e3 * error:.1g} meV/atom/ps ({1e3 * self.drift:.2g} tolerated)"
         )
-        if 2 * error > self.drift:
-            sentence += "; run longer to tell a smaller drift from none"
+        if verdict == "no reference":
+            sentence += "; too short to tell: raise n_steps, or start from more atoms by repeat"
         plots = {"nve_energy": partial(_draw, times=times, energies=energies)}
-        return Result("NVE drift", figures, verdict, sentence, tolerance={"drift": self.drift}, plots=plots)
+        return Result(
+            "NVE drift", figures, verdict, sentence, tolerance={"drift": self.drift}, plots=plots, units=UNITS
+        )
 
     def unsuited(self, potential: Potential, reference: Dataset | None, method: Labeller | None) -> str:
         """Nothing to start from, or a single atom that nothing moves."""
-        if reference is None or not -len(reference) <= self.frame < len(reference):
-            return "it starts from a structure: give a file"
-        if len(reference.structures[self.frame]) == 1 and np.prod(self.repeat) == 1:
-            return "a single atom has no motion of its own"
-        return ""
+        return why_no_motion(reference, self.frame, self.repeat)
 
     @classmethod
     def example(cls) -> "NVEDrift":

@@ -80,7 +80,7 @@ class Phonons(Check):
         curves = {"potential": found.curves} | ({} if by_method is None else {"reference": by_method.curves})
         plots = {"phonon_bands": partial(_draw_bands, curves=curves), "phonon_dos": partial(_draw_dos, curves=curves)}
         tolerance = dict.fromkeys(expected, self.frequency_THz)
-        units = dict.fromkeys(expected, (1.0, "THz"))
+        units = dict.fromkeys(expected, (1.0, "THz")) | {"acoustic_sum": (1.0, "eV/Å²")}
         result = judged("phonons", said, found, expected, tolerance, units=units, plots=plots)
         result.reference |= self.known_THz if by_method is None else by_method.figures["frequencies_THz"]
         return result

@@ -115,7 +115,7 @@ class Relaxation(Check):
                 f"{n} came to rest, at most {figures['rmsd']:.2g} Å RMSD and "
                 f"{1e3 * abs(figures['energy_change']):.2g} meV/atom away"
             )
-        units = {"rmsd": ANGSTROM, "energy_change": EV_PER_ATOM}
+        units = {"rmsd": ANGSTROM, "farthest": ANGSTROM, "energy_change": EV_PER_ATOM}
         tolerance = self.limits if told else {}
         expected = dict.fromkeys(tolerance, 0.0)
         plots = {"relaxation": partial(_draw, rows=rows)} if rows else {}

@@ -29,6 +29,14 @@ def starting_structure(reference: Dataset | None, frame: int = 0, repeat: Sequen
     return atoms
 
 
+def why_no_motion(reference: Dataset | None, frame: int = 0, repeat: Sequence[int] = (1, 1, 1)) -> str:
+    """Why nothing moves in structure `frame`; empty where something does."""
+    if reference is None or not -len(reference) <= frame < len(reference):
+        return f"it starts from structure {frame} of the data: give a file that has one"
+    alone = len(reference.structures[frame]) * np.prod(repeat) == 1
+    return "a single atom has no motion of its own" if alone else ""
+
+
 def lattice_start(reference: Dataset | None, frame: int | None) -> Atoms:
     """The crystal to start from: structure `frame`, or that of the data which is nearest to rest.
 

@@ -26,8 +26,9 @@ from cambrian.math.time_series import slope_with_error
 from cambrian.sample.dynamics import Dynamics, Run
 from cambrian.sample.ensembles import NVE, NVT
 from cambrian.validate.breaking import Breaking, Broke
+from cambrian.validate.comparison import DRIFT
 from cambrian.validate.squeeze import Squeezed, push, squeeze
-from cambrian.validate.start import starting_structure
+from cambrian.validate.start import starting_structure, why_no_motion
 from cambrian.validate.trajectory import temperature_of
 
 SLOW, FAST = 1.0, 0.5  # fs: a timestep that suits heavy atoms, and one that suits hydrogen
@@ -138,6 +139,7 @@ class Survival(Check):
             "; ".join(faults) if faults else said,
             tolerance=tolerance | {"drift": self.drift},
             plots=plots,
+            units={"drift": DRIFT, "drift_error": DRIFT},
         )
 
     def _heated(
@@ -178,11 +180,7 @@ class Survival(Check):
 
     def unsuited(self, potential: Potential, reference: Dataset | None, method: Labeller | None) -> str:
         """Nothing to start from, or a single atom."""
-        if reference is None or len(reference) == 0:
-            return "it starts from a structure: give a file"
-        if len(reference.structures[self.frame]) == 1 and not reference.structures[self.frame].atoms.pbc.any():
-            return "a single atom has nothing to survive"
-        return ""
+        return why_no_motion(reference, self.frame, self.repeat)
 
     @classmethod
     def example(cls) -> "Survival":

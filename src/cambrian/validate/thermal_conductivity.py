@@ -28,7 +28,6 @@ from cambrian.math.transport import Coefficient, Estimate, einstein, heat_conduc
 from cambrian.units import BOLTZMANN, WATT_PER_METER_KELVIN
 from cambrian.validate.fluctuations import (
     FS_PER_PS,
-    NOTHING_TO_COMPARE,
     Comparison,
     Runs,
     Tolerance,
@@ -40,7 +39,7 @@ from cambrian.validate.fluctuations import (
     temperature,
     volume,
 )
-from cambrian.validate.trajectory import Trajectory
+from cambrian.validate.trajectory import NOTHING_TO_COMPARE, Trajectory
 
 QUANTITY = "thermal conductivity"
 UNIT = "W/(m K)"

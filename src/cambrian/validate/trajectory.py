@@ -21,6 +21,7 @@ from cambrian.sample.ensembles import NVE, NVT, Ensemble
 from cambrian.units import BOLTZMANN
 
 UNEVEN = 1e-6  # of the interval: more than rounding of written times explains
+NOTHING_TO_COMPARE = "it takes long and has nothing to be compared with here: give known values, or name it"
 PER_FS = units.fs  # Å/fs in one of ASE's units of velocity
 
 
@@ -95,7 +96,7 @@ def produce(
             start, seed=2 * seed, keep_frames=False, progress=lambda _, fraction, __: progress(share * fraction)
         )
         if warm.stopped:
-            return _watched(_Watch({}), warm.figures, start, f"while it was brought to temperature it {warm.stopped}")
+            return _watched(_Watch({}), warm.figures, start, f"{warm.stopped} (while it was brought to temperature)")
         start = warm.atoms
     seen = _Watch(watch or {})
     run = Dynamics(ensemble, n_steps=n_steps, timestep_fs=timestep_fs, every=every).run(
@@ -171,6 +172,13 @@ def trajectory_of(reference: Dataset, *, interval_fs: float | None = None) -> Tr
         temperature_K=np.array([_temperature(a) for a in atoms]),
         total_energy=unknown,
     )
+
+
+def has_times(reference: Dataset | None, interval_fs: float | None) -> bool:
+    """Whether the data are frames of a trajectory."""
+    if reference is None or len(reference) < 2:
+        return False
+    return interval_fs is not None or all("time_fs" in s.atoms.info for s in reference)
 
 
 def temperature_of(reference: Dataset, otherwise: float = 300.0) -> float:

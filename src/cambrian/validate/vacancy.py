@@ -23,6 +23,7 @@ from cambrian.validate.minimum import relaxed, relaxed_with_cell
 from cambrian.validate.start import filling, is_bulk, lattice_start, nearest_to_rest, why_no_lattice
 
 NAMES = ["formation_energy"]
+UNITS = {"formation_energy": EV, "unrelaxed_energy": EV}
 
 
 class Vacancy(Check):
@@ -83,7 +84,7 @@ class Vacancy(Check):
                 f"({found.figures['unrelaxed_energy']:.3g} eV before relaxation)"
             )
         plots = {"vacancy": partial(_draw, **found.curves)} if found.curves else {}
-        return judged("vacancy", said, found, expected, tolerance, units={"formation_energy": EV}, plots=plots)
+        return judged("vacancy", said, found, expected, tolerance, units=UNITS, plots=plots)
 
     def _measure(self, start: Atoms, driver: Potential | Labeller, progress: Progress) -> Measured:
         cell = start.copy()

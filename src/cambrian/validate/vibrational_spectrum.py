@@ -25,14 +25,24 @@ from cambrian.errors import UserError
 from cambrian.math.correlation import autocorrelation, cosine_spectrum
 from cambrian.sample.ensembles import NVT
 from cambrian.units import BOLTZMANN, COULOMB
+from cambrian.validate.comparison import SHARE
 from cambrian.validate.curves import Comparison, Curve, draw_both
-from cambrian.validate.start import starting_structure
-from cambrian.validate.trajectory import Trajectory, produce, temperature_of, trajectory_of
+from cambrian.validate.start import starting_structure, why_no_motion
+from cambrian.validate.trajectory import (
+    NOTHING_TO_COMPARE,
+    Trajectory,
+    has_times,
+    produce,
+    temperature_of,
+    trajectory_of,
+)
 
 LIGHT = 2997.92458  # Å/fs
 PER_CM = 1e8 / LIGHT  # cm⁻¹ in one fs⁻¹
 AVOGADRO = 6.02214076e23
 BLOCKS = 4  # parts of a trajectory whose spectra tell the noise
+UNITS = {"score": SHARE, "noise": SHARE}
+UNITS |= dict.fromkeys(("mean_wavenumber", "highest_wavenumber", "mean_shift", "shift"), (1.0, "1/cm"))
 PRACTICALLY_ALL = 0.995  # of the vibrations must lie below what the frames of a reference can show
 
 
@@ -208,7 +218,14 @@ class VibrationalSpectrum(Check):
             why = f"frames {expected.interval_fs:g} fs apart do not show them"
             expected = None
         if expected is None:
-            return Result("vibrational spectrum", figures, "no reference", f"{said}; no reference: {why}", plots=plots)
+            return Result(
+                "vibrational spectrum",
+                figures,
+                "no reference",
+                f"{said}; no reference: {why}",
+                plots=plots,
+                units=UNITS,
+            )
         there = _onto(vibrational_density(expected, self.window_fs), here)
         c = Comparison.of(here, there)
         shift = _mean(here) - _mean(there)
@@ -227,13 +244,14 @@ class VibrationalSpectrum(Check):
             sentence += "; too short to tell"
         known = {"wavenumber": there.x.tolist(), "density": there.y.tolist()}
         tolerance = {"score": self.score, "shift": self.shift}
-        return Result("vibrational spectrum", figures, verdict, sentence, {"spectrum": known}, tolerance, plots)
+        return Result("vibrational spectrum", figures, verdict, sentence, {"spectrum": known}, tolerance, plots, UNITS)
 
     def unsuited(self, potential: Potential, reference: Dataset | None, method: Labeller | None) -> str:
-        """Nothing to start from, or a single atom."""
-        if reference is None or len(reference) == 0:
-            return "it starts from a structure: give a file"
-        return "a single atom does not vibrate" if len(reference.structures[self.frame]) == 1 else ""
+        """Nothing that moves, or nothing to compare with."""
+        reason = why_no_motion(reference, self.frame)
+        if reason or method is not None or has_times(reference, self.interval_fs):
+            return reason
+        return NOTHING_TO_COMPARE
 
     @classmethod
     def example(cls) -> "VibrationalSpectrum":

@@ -22,7 +22,7 @@ from cambrian.data.dataset import Dataset
 from cambrian.data.structure import Structure
 from cambrian.errors import UserError
 from cambrian.sample.normal_modes import NormalModes, normal_modes
-from cambrian.validate.comparison import Measured, Progress, both_sides, judged
+from cambrian.validate.comparison import EV, Measured, Progress, both_sides, judged
 from cambrian.validate.minimum import relaxed
 from cambrian.validate.start import nearest_to_rest, starting_structure
 
@@ -97,7 +97,8 @@ class Vibrations(Check):
             found.figures |= {"mae_per_cm": float(difference.mean()), "largest_error_per_cm": float(difference.max())}
             tolerance, goal = {"mae_per_cm": self.mae_per_cm}, {"mae_per_cm": 0.0}
         plots = {"vibrations": partial(_draw, found=found.figures, expected=expected)}
-        result = judged("vibrations", said, found, goal, tolerance, units={"mae_per_cm": (1.0, "1/cm")}, plots=plots)
+        units = {"mae_per_cm": (1.0, "1/cm"), "zero_point_energy": EV}
+        result = judged("vibrations", said, found, goal, tolerance, units=units, plots=plots)
         result.reference |= expected
         return result
 
