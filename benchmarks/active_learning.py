@@ -88,7 +88,7 @@ class Trial:
     @property
     def folder(self) -> Path:
         """Where it is kept; the first structures are the same for all methods, and so is their fit."""
-        name = self.method if len(self.sizes) > 1 else "start"
+        name = "start" if len(self.sizes) == 1 else self.method
         return self.root / self.case.name / f"{name}-{self.seed}-{self.sizes[-1]}"
 
     def train(self) -> Dataset:
@@ -184,12 +184,12 @@ def ethanol() -> Atoms:
     return atoms
 
 
-def torsion_of(atoms: Atoms) -> list[int]:
+def torsion_of(atoms: Atoms) -> tuple[int, int, int, int]:
     """The atoms C-C-O-H."""
     oxygen = atoms.symbols.search("O")[0]
     near, far = sorted(atoms.symbols.search("C"), key=lambda c: atoms.get_distance(oxygen, c))
     hydrogen = min(atoms.symbols.search("H"), key=lambda h: atoms.get_distance(oxygen, h))
-    return [int(k) for k in (far, near, oxygen, hydrogen)]
+    return int(far), int(near), int(oxygen), int(hydrogen)
 
 
 def trans(data: Dataset) -> float:
@@ -204,7 +204,7 @@ def around() -> list[Atoms]:
     for degrees in range(0, 360, 15):
         turned = atoms.copy()
         turned.set_dihedral(*places, degrees, indices=[places[-1]])
-        turned.set_constraint(FixInternals(dihedrals_deg=[[degrees, places]]))
+        turned.set_constraint(FixInternals(dihedrals_deg=[[degrees, list(places)]]))
         turned.calc = REFERENCE.calculator()
         BFGS(turned, logfile=None).run(fmax=0.03, steps=100)
         turned.calc = None
