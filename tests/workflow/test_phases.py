@@ -79,6 +79,27 @@ def test_the_same_outcome_ends_the_chain(commands):
     assert commands.run() == ["label"]
 
 
+def test_files_that_a_yaml_file_names_count_too(commands):
+    (commands.folder / "learn.yaml").write_text("initial: {data: [start.xyz]}\nmethod: tblite\nseed: 0\n")
+    text = "phases: [{label: {arguments: [learn.yaml], output: data.xyz}}]"
+    (commands.folder / "w.yaml").write_text(text)
+    assert commands.run() == ["label"]
+    assert commands.run() == []
+    (commands.folder / "start.xyz").write_text("two")
+    assert commands.run() == ["label"]
+
+
+def test_pages_beside_a_potential_change_nothing(commands):
+    commands.run()
+    model = commands.folder / "fit" / "potential.safetensors"
+    model.write_text("first")
+    assert commands.run() == ["validate"]
+    (commands.folder / "fit" / "potential.validation.json").write_text("{}")
+    assert commands.run() == []
+    model.write_text("second")
+    assert commands.run() == ["validate"]
+
+
 def test_a_lost_output_is_made_again(commands):
     commands.run()
     (commands.folder / "errors.json").unlink()

@@ -7,14 +7,15 @@ phases:
   - validate: {arguments: [errors, fit/potential.safetensors, data.xyz], json: errors.json}
 
 A phase is done when it ended well with the same words and the same content of every file among them, and what it wrote
-is still there. Files are named from the folder of the YAML file.
+is still there. Files are named from the folder of the YAML file. A YAML file among the words stands for the files that
+it names too, and the folder of a potential for the potential alone: checks add their pages there.
 """
 
 import glob
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from cambrian.contracts.catalogue import nearest
 from cambrian.data.whole_file import write_text
 from cambrian.errors import UserError
 
+MODEL = "potential.safetensors"
 WRITTEN = ("output", "json", "report")  # options whose value is a place to write to
 Execute = Callable[[list[str], Path], int]  # words of a command and the folder to run it in, to its exit code
 
@@ -47,9 +49,31 @@ class Phase:
 
 
 def _files(word: str, folder: Path) -> list[Path]:
-    """The files that a word names: itself, those of a folder, or those of a pattern."""
+    """The files that a word names: itself and those it names if it is YAML, those of a folder, or of a pattern."""
     named = [Path(p) for p in sorted(glob.glob(str(folder / word), recursive=True))]
-    return [file for p in named for file in (sorted(f for f in p.rglob("*") if f.is_file()) if p.is_dir() else [p])]
+    return [file for p in named for file in (_inside(p) if p.is_dir() else [p, *_named_in(p)])]
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The potential of a folder that holds one, otherwise every file."""
+    model = folder / MODEL
+    return [model] if model.is_file() else sorted(f for f in folder.rglob("*") if f.is_file())
+
+
+def _named_in(file: Path) -> list[Path]:
+    """The files that stand as values in a YAML file, as `cambrian learn` takes them; of other files none."""
+    if file.suffix not in (".yaml", ".yml"):
+        return []
+    beside = [file.parent / text for text in _texts(parse_file(file))]
+    return [path for path in beside if os.path.isfile(path)]  # a text may be too long for the name of a file
+
+
+def _texts(content: Any) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, (dict, list)):
+        for value in content.values() if isinstance(content, dict) else content:
+            yield from _texts(value)
 
 
 def _content(file: Path) -> bytes:
