@@ -1,10 +1,11 @@
-"""Does it pay to ask the potential which structures to label? Errors over the number of labels, three ways of choosing.
+"""Does it pay to ask the potential which structures to label? Errors over the number of labels, four ways of choosing.
 
-    OMP_NUM_THREADS=1 python benchmarks/active_learning.py [thermal] [torsion] [--repeats 4] [--sizes 20,40,80] [-o DIR]
+    OMP_NUM_THREADS=1 python benchmarks/active_learning.py [thermal] [torsion] [--repeats 3] [--sizes 20,40,80] [-o DIR]
 
 From the same few structures, training sets grow by (random) a random choice from a pool, (disagreement) the structures
 of that pool on which the committee's forces differ most, (attack) new geometries to which an adversarial attack drives
-the committee. All three are judged by the mean of a committee of three, on structures that come from elsewhere:
+the committee at 500 K, (hot-attack) the same at 5250 K. All are judged by the mean of a committee of three, on
+structures that come from elsewhere:
 
     thermal   ethanol: pool from dynamics at 300 and 500 K, test set from another run at 500 K
     torsion   pool from dynamics at 300 K; test set around the whole C-C-O-H torsion, relaxed, then rattled
@@ -19,6 +20,7 @@ import io
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -59,7 +61,9 @@ from cambrian.select.uncertainty import UncertaintySelector
 REFERENCE = Tblite()
 MEMBERS = 3
 PANELS = {"force_rmse": "force RMSE, meV/Å", "energy_rmse": "energy RMSE, meV/atom"}
-ATTACK = {"n_steps": 30, "temperature_K": 500.0, "highest": 0.15}
+ATTACK = {"n_steps": 30, "highest": 0.15}
+TEMPERATURE_K = 500.0
+HALF_THE_MODES = 10.5  # of 21: an attack ends about one kT above the minimum, thermal motion half a kT for each mode
 MOTIONS = {"thermal": Displacements(), "torsion": Torsions(learning_rate=5.0)}  # 30 steps may turn by 150 degrees
 SPARE = 1.5  # attacks for each label wanted: some end too high, or like another
 
@@ -141,11 +145,13 @@ def by_disagreement(case: Case, known: Dataset, committee: Potential, n: int, se
     return case.pool[UncertaintySelector().choose(case.pool, n, known=known, potential=committee, seed=seed)]
 
 
-def by_attack(case: Case, known: Dataset, committee: Potential, n: int, seed: int, root: Path) -> Dataset:
+def by_attack(
+    case: Case, known: Dataset, committee: Potential, n: int, seed: int, root: Path, *, temperature_K: float
+) -> Dataset:
     """New geometries, the widest spread first; attacks go on with other seeds until there are enough."""
     found = Dataset([])
     for k in range(5):
-        attack = AdversarialAttack(n=round(SPARE * n), motion=case.motion, **ATTACK)
+        attack = AdversarialAttack(n=round(SPARE * n), motion=case.motion, temperature_K=temperature_K, **ATTACK)
         new = attack.propose(known, committee, seed=1000 * seed + k)
         found = found + labelled(new[: n - len(found)], root)
         if len(found) == n:
@@ -156,7 +162,8 @@ def by_attack(case: Case, known: Dataset, committee: Potential, n: int, seed: in
 METHODS: dict[str, Callable[..., Dataset]] = {
     "random": at_random,
     "disagreement": by_disagreement,
-    "attack": by_attack,
+    "attack": partial(by_attack, temperature_K=TEMPERATURE_K),
+    "hot-attack": partial(by_attack, temperature_K=HALF_THE_MODES * TEMPERATURE_K),
 }
 
 
@@ -264,10 +271,10 @@ def draw(axes, rows: list[dict], case: str, panel: str) -> None:
     for k, method in enumerate(METHODS):
         mine = [r for r in rows if r["case"] == case and r["method"] == method]
         axes.errorbar(
-            [r["labels"] * 1.015 ** (k - 1) for r in mine],  # side by side, to be seen
+            [r["labels"] * 1.015 ** (k - 1.5) for r in mine],  # side by side, to be seen
             [r[panel] for r in mine],
             yerr=[r[f"{panel}_error"] for r in mine],
-            marker="osD"[k],
+            marker="osD^"[k],
             markersize=4,
             capsize=2,
             label=method,
@@ -286,7 +293,7 @@ def cells(rows: list[dict]) -> list[list[str]]:
     """The rows in words."""
     return [
         [r["case"], r["method"], str(r["labels"]), str(r["repeats"])]
-        + [f"{r[p]:.3g} ± {r[f'{p}_error']:.2g}" for p in PANELS]
+        + [f"{r[p]:.3g}" + (f" ± {r[f'{p}_error']:.2g}" if r["repeats"] > 1 else "") for p in PANELS]
         + [f"{100 * r['rotated']:.0f}"]
         for r in rows
     ]
@@ -327,7 +334,9 @@ def publish(rows: list[dict], folder: Path) -> None:
 def refuse_another_study(folder: Path) -> None:
     """End where the folder holds results of other settings; sizes and repeats may grow."""
     path = folder / "settings.json"
-    mine = json.dumps([*map(describe, (*model(), REFERENCE)), MEMBERS, ATTACK, SPARE, describe(MOTIONS)], indent=1)
+    mine = json.dumps(
+        [*map(describe, (*model(), REFERENCE)), MEMBERS, ATTACK, SPARE, describe(MOTIONS), TEMPERATURE_K], indent=1
+    )
     if path.is_file() and path.read_text(encoding="utf-8") != mine:
         raise SystemExit(f"{folder} holds a study with other settings: give another folder (-o)")
     write_in_place(path, mine.encode())
@@ -337,7 +346,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("cases", nargs="*", default=["thermal", "torsion"], choices=["thermal", "torsion"])
     parser.add_argument("--sizes", default="20,40,80", help="numbers of labels, the first without any choice")
-    parser.add_argument("--repeats", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("-o", "--output", type=Path, default=Path("active-learning"))
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -354,11 +363,12 @@ def main() -> None:
         for seed in range(given.repeats)
     ]
     outcomes = {}
-    for trial in sorted(trials, key=lambda t: (len(t.sizes), t.seed)):  # the cheap ones first
-        outcomes[trial] = trial.outcome()
-        words = ", ".join(f"{1e3 * outcomes[trial][p]:.3g} ({name})" for p, name in PANELS.items())
-        print(f"{trial.folder.name}, {trial.case.name}: {words}", flush=True)
-    publish(rows_of([(t, outcomes[t]) for t in trials]), root)
+    with suppress(KeyboardInterrupt):  # what is there is published
+        for trial in sorted(trials, key=lambda t: (len(t.sizes), t.seed)):  # the cheap ones first
+            outcomes[trial] = trial.outcome()
+            words = ", ".join(f"{1e3 * outcomes[trial][p]:.3g} ({name})" for p, name in PANELS.items())
+            print(f"{trial.folder.name}, {trial.case.name}: {words}", flush=True)
+    publish(rows_of([(t, outcomes[t]) for t in trials if t in outcomes]), root)
 
 
 if __name__ == "__main__":
