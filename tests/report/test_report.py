@@ -20,9 +20,10 @@ from cambrian.report.fit_folder import history_text
 from cambrian.report.fit_report import fit_chapters
 from cambrian.report.folder_report import CHAPTERS, add, check_section, refresh, store
 from cambrian.report.html import Html, Section, page, paragraph, table, write_page
-from cambrian.report.quantities import rounded
+from cambrian.report.quantities import figure_rows, rounded
 from cambrian.report.validation import remember
 from cambrian.report.words import careful, verdict
+from cambrian.units import GPA
 from cambrian.validate.errors import LabelErrors
 
 CHROMIUM = next(
@@ -234,10 +235,26 @@ def test_a_folder_gains_what_checks_found(tmp_path):
     assert "1 of 2 checks of the physics passed, 1 failed" in text
     assert "Survival: atoms &lt;flew&gt; apart" in text
     titles = re.findall(r"<h2>(.*?)</h2>", text)
-    assert titles.index("Survival") < titles.index("Rdf") < titles.index("Families") < titles.index("Cost")
+    assert titles.index("Survival") < titles.index("RDF") < titles.index("Families") < titles.index("Cost")
     save(IsolatedAtoms({"Ar": 1.0}), file)
     assert refresh(tmp_path)
     assert "has not been checked yet" in (tmp_path / "report.html").read_text(), "another potential"
+
+
+def test_figures_of_a_check_are_printed_in_their_units_beside_their_reference():
+    figures = {"C11": GPA * 166.0, "C14": 1e-12, "lowest_THz": 4.5, "n_atoms": 8, "lives_ps": {"300 K": 1.0}, "b": [1]}
+    stress = (1 / GPA, "GPa")
+    units = {"C11": stress, "C14": stress}
+    header, rows = figure_rows(figures, units, {"C11": GPA * 160.0}, {"C11": GPA * 10.0})
+    assert header == ["figure", "value", "reference", "tolerated", "unit"]
+    assert rows == [
+        ["C11", "166", "160", "10.0", "GPa"],
+        ["C14", "0.00", "", "", "GPa"],
+        ["lowest", "4.50", "", "", "THz"],
+        ["n atoms", "8", "", "", ""],
+        ["lives, 300 K", "1.00", "", "", "ps"],
+    ]
+    assert figure_rows({"share": 0.5}, {}, {"share": 0.0}, {}) == (["figure", "value"], [["share", "0.500"]])
 
 
 def test_table_and_paragraph_escape():

@@ -118,5 +118,22 @@ def test_what_it_cannot_judge():
     assert "labelled" in Calibration().unsuited(committee(), bare, None)
     with pytest.raises(UserError, match="labelled structures"):
         Calibration().run(committee())
-    with pytest.raises(UserError, match="neither energies nor forces"):
+    with pytest.raises(UserError, match="too few energies and forces"):
         Calibration().run(committee(), Dataset([Structure(Atoms("Ar2", [[0, 0, 0], [0, 0, 3]]))]))
+
+
+def test_forces_that_symmetry_makes_nought_tell_nothing():
+    """Two thirds of the components of pairs along x are nought, and so is their uncertainty."""
+    data = labelled(60)
+    along = [Structure(Atoms("Ar2", [[0, 0, 0], [np.linalg.norm(s.atoms.positions[1]), 0, 0]])) for s in data]
+    sizes = [np.linalg.norm(s.forces[0]) for s in data]
+    forces = [np.array([[f, 0, 0], [-f, 0, 0]]) for f in sizes]
+    pairs = [Structure(s.atoms, energy=d.energy, forces=f) for s, d, f in zip(along, data, forces, strict=True)]
+    result = Calibration().run(committee(), Dataset(pairs))
+    assert result.figures["kinds"]["force"]["n"] == 2 * len(data)
+    assert result.figures["scale"] is not None
+
+
+def test_one_structure_cannot_be_parted():
+    with pytest.raises(UserError, match="two labelled structures"):
+        Calibration().run(committee(), labelled(1))

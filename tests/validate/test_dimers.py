@@ -96,6 +96,38 @@ def test_against_a_method():
     assert "Ar-Ar error" in failed.sentence
 
 
+class Failing(ASELabeller):
+    """A method that finds no self-consistency beyond a distance."""
+
+    def __init__(self, reach):
+        super().__init__("lj", arguments={"sigma": 3.4, "epsilon": 0.0104, "rc": 6.0})
+        self.reach = reach
+
+    def calculator(self, **settings):
+        inner, reach = super().calculator(**settings), self.reach
+        calculate = inner.calculate
+
+        def failing(atoms=None, *rest, **named):
+            if atoms.get_distance(0, 1) > reach:
+                raise RuntimeError("not converged")
+            return calculate(atoms, *rest, **named)
+
+        inner.calculate = failing
+        return inner
+
+
+def test_a_method_that_fails_somewhere_is_compared_where_it_does_not():
+    ours = lennard_jones(EnergyShifted())
+    check = Dimers(force_jump=1.0, energy=1e-6)
+    part = check.run(ours, method=Failing(5.0))
+    assert part.verdict == "passed"
+    assert part.figures["Ar-Ar_error"] < 1e-6
+    nowhere = check.run(ours, method=Failing(0.0))
+    assert nowhere.verdict == "no reference"
+    assert "the method fails for Ar-Ar" in nowhere.sentence
+    assert Dimers(force_jump=1.0).run(ours, method=Failing(5.0)).verdict == "no reference"
+
+
 def test_refusals():
     anything = LennardJones(epsilon=0.01, sigma=3.4)
     assert "name the elements" in Dimers().unsuited(anything, None, None)

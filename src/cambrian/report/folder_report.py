@@ -19,6 +19,7 @@ from cambrian.report.tables import figures_table
 from cambrian.report.validation import facts_of, recalled
 
 CHAPTERS = ("verdict", "accuracy", "physics", "learning", "comparison", "cost", "data", "making")
+ACRONYMS = ("nve", "rdf", "vdos", "dos")
 ORDER = {"failed": 0, "passed": 1, "no reference": 2}
 
 
@@ -109,8 +110,9 @@ def checked_section(name: str, found: dict[str, Any]) -> Section:
 
 
 def _heading(name: str) -> str:
-    words = name.rsplit(".", 1)[0].replace("_", " ")
-    return words[:1].upper() + words[1:]
+    words = name.rsplit(".", 1)[0].replace("_", " ").split()
+    spoken = " ".join(word.upper() if word in ACRONYMS else word for word in words)
+    return spoken[:1].upper() + spoken[1:]
 
 
 def _plain(section: Section) -> dict[str, str]:

@@ -61,7 +61,7 @@ def figure_rows(
 ) -> tuple[list[str], list[list[str]]]:
     """Header and rows of a check's figures as they are printed, beside their reference and what is tolerated."""
     flat, of = _flat(figures), {"reference": _flat(reference), "tolerated": dict(tolerance)}
-    beside = {head: values for head, values in of.items() if any(_is_number(values.get(name)) for name in flat)}
+    beside = {head: values for head, values in of.items() if any(values.get(name) for name in flat)}  # no goal of 0
     largest: dict[str, float] = {}
     for name, value in flat.items():
         if isinstance(value, float):
@@ -74,6 +74,8 @@ def figure_rows(
         cells = [value, *(values.get(name, "") for values in beside.values())]
         cells = [rounded(0.0 if abs(c) < nothing else factor * c) if isinstance(c, float) else str(c) for c in cells]
         rows.append([_said(name), *cells, unit])
+    if not any(row[-1] for row in rows):
+        return ["figure", "value", *beside], [row[:-1] for row in rows]
     return ["figure", "value", *beside, "unit"], rows
 
 
@@ -99,10 +101,6 @@ def _flat(figures: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(value, (int, float, str)):
             found[name] = value
     return found
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float))
 
 
 def before_and_after(changes: dict[str, Change]) -> dict[str, dict]:

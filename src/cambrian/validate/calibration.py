@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 from scipy.special import ndtri
@@ -28,6 +29,7 @@ from cambrian.errors import UserError
 LEVELS = np.linspace(0.01, 0.99, 99)
 FEWEST = 30  # errors: fewer tell nothing of a distribution
 TINY = 1e-12  # of the largest error: a σ below says that it is certain
+NOUGHT = 1e-6  # eV/Å: a component below, predicted and labelled, is none by symmetry and tells nothing
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Calibration(Check):
             raise UserError("uncertainties are compared with errors: give labelled structures after the potential")
         kinds = self._compared(potential, reference, progress)
         if not kinds:
-            raise UserError("the structures have neither energies nor forces to compare with")
+            raise UserError("too few energies and forces to compare with: two labelled structures or more are needed")
         figures = {kind: c.figures() for kind, c in kinds.items()}
         kind = "force" if "force" in figures else "energy"
         verdict, sentence = self._judged(kind, figures[kind])
@@ -132,13 +134,13 @@ class Calibration(Check):
                 energies.append(((p.energy - s.energy) / len(s), float(spread.energy[0]) / len(s), first_half[k]))
             if s.forces is not None and p.forces is not None:
                 sigma = np.repeat(spread.forces.cpu().numpy() / np.sqrt(3), 3)
-                forces.append(
-                    np.column_stack([(p.forces - s.forces).ravel(), sigma, np.full(3 * len(s), first_half[k])])
-                )
+                rows = np.column_stack([(p.forces - s.forces).ravel(), sigma, np.full(3 * len(s), first_half[k])])
+                forces.append(rows[np.maximum(np.abs(p.forces), np.abs(s.forces)).ravel() > NOUGHT])
             progress(0.5 + 0.5 * (k + 1) / len(data))
         found = {"energy": np.array(energies).reshape(-1, 3), "force": np.concatenate([np.zeros((0, 3)), *forces])}
-        rows = {kind: table[np.isfinite(table).all(axis=1)] for kind, table in found.items()}
-        return {kind: Calibrated(t[:, 0], t[:, 1], t[:, 2] > 0) for kind, t in rows.items() if len(t)}
+        told = {kind: table[np.isfinite(table).all(axis=1)] for kind, table in found.items()}
+        halves = {kind: Calibrated(t[:, 0], t[:, 1], t[:, 2] > 0) for kind, t in told.items()}
+        return {kind: c for kind, c in halves.items() if 0 < c.finds_scale.sum() < len(c.errors)}
 
     def _judged(self, kind: str, f: dict) -> tuple[Verdict, str]:
         if f["scale"] is None:
@@ -190,5 +192,8 @@ def _draw_errors(axes, calibrated: Calibrated, name: str) -> None:
     shown = (sigma > 0) & (errors > 0)
     if shown.any():
         axes.set(xscale="log", yscale="log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=8))
+            axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(f"stated uncertainty, {unit}")
     axes.set_ylabel(f"{name} error, {unit}")

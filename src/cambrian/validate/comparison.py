@@ -101,7 +101,7 @@ def judged(
         worst = max(compared, key=lambda k: excess[k])
         parts.append(_in_words(worst, found.figures[worst], expected[worst], tolerance[worst], *units[worst]))
     if missed:
-        parts.append(f"outside what is tolerated: {', '.join(m.replace('_', ' ') for m in missed)}")
+        parts.append(f"outside what is tolerated: {', '.join(map(_spoken, missed))}")
     parts += found.faults
     verdict: Verdict = "failed" if found.faults or missed else "passed" if compared else "no reference"
     return Result(name, found.figures, verdict, "; ".join(parts), dict(expected), tolerance, plots or {}, dict(units))
@@ -109,7 +109,11 @@ def judged(
 
 def _in_words(name: str, found: float, expected: float, tolerance: float, factor: float, unit: str) -> str:
     here, there, allowed = factor * found, factor * expected, factor * tolerance
-    shown = name.removesuffix("_per_cm").removesuffix("_THz").replace("_", " ")
+    shown = _spoken(name)
     if expected == 0:
         return f"{shown} {here:.3g} {unit} ({allowed:.3g} tolerated)"
     return f"{shown} {here:.4g} where the reference has {there:.4g} {unit}".rstrip() + f" (± {allowed:.2g} tolerated)"
+
+
+def _spoken(name: str) -> str:
+    return name.removesuffix("_per_cm").removesuffix("_THz").replace("_", " ")

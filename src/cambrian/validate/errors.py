@@ -157,4 +157,4 @@ def _worst(outliers: list[dict]) -> str:
         return ""
     o = outliers[0]
     where = f"{o['file'] or 'structure'}, frame {o['frame']}, atom {o['atom']} ({o['element']})"
-    return f"; worst force in {where}: off by {1e3 * o['force_error']:.3g} meV/Å, {o['times_rms']:.0f} times the RMS"
+    return f"; worst force in {where}: off by {1e3 * o['force_error']:.0f} meV/Å, {o['times_rms']:.0f} times the RMS"

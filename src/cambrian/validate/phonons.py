@@ -75,7 +75,7 @@ class Phonons(Check):
         self._compare(found, by_method)
         figures = found.figures
         expected = {name: 0.0 for name in figures if name.endswith("difference_THz")}
-        said = f"frequencies from {figures['lowest_THz']:.3g} to {figures['highest_THz']:.3g} THz"
+        said = f"frequencies from {round(figures['lowest_THz'], 3) + 0.0:.3g} to {figures['highest_THz']:.3g} THz"
         found.faults += self._faults(figures, by_method)
         curves = {"potential": found.curves} | ({} if by_method is None else {"reference": by_method.curves})
         plots = {"phonon_bands": partial(_draw_bands, curves=curves), "phonon_dos": partial(_draw_dos, curves=curves)}

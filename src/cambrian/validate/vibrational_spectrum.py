@@ -129,7 +129,7 @@ class VibrationalSpectrum(Check):
         self,
         *,
         temperature_K: float | None = None,
-        n_steps: int = 20000,
+        n_steps: int = 12000,
         timestep_fs: float = 0.5,
         every: int = 4,
         equilibration_fs: float = 1000.0,
@@ -247,11 +247,13 @@ class VibrationalSpectrum(Check):
         return Result("vibrational spectrum", figures, verdict, sentence, {"spectrum": known}, tolerance, plots, UNITS)
 
     def unsuited(self, potential: Potential, reference: Dataset | None, method: Labeller | None) -> str:
-        """Nothing that moves, or nothing to compare with."""
+        """Nothing that moves, no trajectory to compare with, or long runs that nobody asked for."""
         reason = why_no_motion(reference, self.frame)
-        if reason or method is not None or has_times(reference, self.interval_fs):
+        if reason or reference is None:
             return reason
-        return NOTHING_TO_COMPARE
+        if method is not None:
+            return "long runs with the potential and with the method take minutes: to run it, name it"
+        return self._recorded(reference)[1] if has_times(reference, self.interval_fs) else NOTHING_TO_COMPARE
 
     @classmethod
     def example(cls) -> "VibrationalSpectrum":
