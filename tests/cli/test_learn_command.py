@@ -120,6 +120,13 @@ def test_mistakes_are_told_with_the_mend(changes, words, run, tmp_path):
     assert words in run.refuses("learn", workflow(tmp_path, **changes), "-o", tmp_path / "out", *CLASSES)
 
 
+def test_other_structures_in_the_same_folder_are_refused(run, tmp_path):
+    file = workflow(tmp_path, max_rounds=0)
+    run("learn", file, "-o", tmp_path / "out", *CLASSES, code=1)
+    tetrahedron(stretch=1.01).write(tmp_path / "start.xyz")
+    assert "other structures ('start' differs)" in run.refuses("learn", file, "-o", tmp_path / "out", *CLASSES)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["sample:6", "label:8", "fit:1004", "explore:6", "select:4", "label:12", "fit:1007"])
 def test_a_killed_process_loses_nothing(moment, whole, tmp_path):

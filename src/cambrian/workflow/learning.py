@@ -12,6 +12,7 @@ selector: farthest_point
 stop: {accurate_fraction: 0.95, force_rmse: 0.1}
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ class Learning:
     def claim(self, folder: Path) -> None:
         """Take a folder for this workflow; raises UserError where it holds the results of another one.
 
-        When to stop may change: then learning goes on where it was.
+        When to stop may change: then learning goes on where it was. The structures of its files may not.
         """
         known = folder / "workflow.yaml"
         if known.exists():
@@ -83,7 +84,23 @@ class Learning:
                     f"{folder} holds what another workflow learned ('{changed[0]}' differs); choose another -o. "
                     f"In the same folder only {', '.join(MAY_CHANGE)} may change"
                 )
+        structures = folder / "structures.json"
+        hashes = {
+            "start": self.plan.start.hash,
+            "initial": self.plan.initial.data.hash,
+            "test": self.plan.test.data.hash,
+        }
+        if structures.exists() and (other := _differing(json.loads(structures.read_text(encoding="utf-8")), hashes)):
+            raise UserError(
+                f"{folder} holds what was learned from other structures ('{other}' differs); choose another -o, "
+                "or remove the folder to learn again"
+            )
+        write_text(structures, json.dumps(hashes, indent=1) + "\n")
         write_text(known, dump(self.content))
+
+
+def _differing(before: dict[str, str], now: dict[str, str]) -> str | None:
+    return next((name for name in now if before.get(name) != now[name]), None)
 
 
 class _Reader:
