@@ -251,17 +251,36 @@ def cases(names: list[str], repeats: int, first: int, root: Path) -> list[Case]:
     return found
 
 
+def mean_and_error(values: list[float]) -> tuple[float, float]:
+    """Mean and standard error, times a thousand; the error of a single value is 0."""
+    error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    return 1e3 * float(np.mean(values)), 1e3 * float(error)
+
+
 def rows_of(trials: list[tuple[Trial, dict[str, float]]]) -> list[dict]:
-    """Mean and standard error over seeds for each case, method and number of labels; meV/Å, meV/atom."""
+    """Mean and standard error over seeds for each case, method and number of labels; meV/Å, meV/atom.
+
+    `beside` is the difference of the force error to that of the random choice with the same first structures.
+    """
     rows = []
     groups = dict.fromkeys((t.case.name, t.method, t.sizes[-1]) for t, _ in trials)
     for case, method, size in groups:
         mine = [o for t, o in trials if (t.case.name, t.method, t.sizes[-1]) == (case, method, size)]
         row = {"case": case, "method": method, "labels": size, "repeats": len(mine)}
         for name in PANELS:
-            values = 1e3 * np.array([o[name] for o in mine])
-            error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
-            row |= {name: float(values.mean()), f"{name}_error": float(error)}
+            row[name], row[f"{name}_error"] = mean_and_error([o[name] for o in mine])
+        at_random = {
+            t.seed: o["force_rmse"]
+            for t, o in trials
+            if (t.case.name, t.sizes[-1]) == (case, size) and t.method == "random"
+        }
+        row["beside"], row["beside_error"] = mean_and_error(
+            [
+                o["force_rmse"] - at_random[t.seed]
+                for t, o in trials
+                if (t.case.name, t.method, t.sizes[-1]) == (case, method, size) and t.seed in at_random
+            ]
+        )
         rows.append(row | {"trans": float(np.mean([o["trans"] for o in mine]))})
     return rows
 
@@ -286,15 +305,15 @@ def draw(axes, rows: list[dict], case: str, panel: str) -> None:
     axes.legend(fontsize=8)
 
 
-HEADER = ["case", "method", "labels", "repeats", *PANELS.values(), "trans, %"]
+HEADER = ["case", "method", "labels", "repeats", *PANELS.values(), "forces beside random", "trans, %"]
 
 
 def cells(rows: list[dict]) -> list[list[str]]:
     """The rows in words."""
     return [
         [r["case"], r["method"], str(r["labels"]), str(r["repeats"])]
-        + [f"{r[p]:.3g}" + (f" ± {r[f'{p}_error']:.2g}" if r["repeats"] > 1 else "") for p in PANELS]
-        + [f"{100 * r['rotated']:.0f}"]
+        + [f"{r[p]:.3g}" + (f" ± {r[f'{p}_error']:.2g}" if r["repeats"] > 1 else "") for p in (*PANELS, "beside")]
+        + [f"{100 * r['trans']:.0f}"]
         for r in rows
     ]
 
@@ -326,7 +345,7 @@ def publish(rows: list[dict], folder: Path) -> None:
         Section("Errors over labels", [side_by_side(drawn), note, table(HEADER, cells(rows))]),
     ]
     write_page(folder / "report.html", "Which structures are worth a label", sections)
-    widths = (9, 13, 7, 8, 20, 22, 10)
+    widths = (9, 13, 7, 8, 20, 22, 22, 10)
     for words in (HEADER, *cells(rows)):
         print("".join(f"{word:<{w}s} " for word, w in zip(words, widths, strict=True)))
 
@@ -344,11 +363,13 @@ def refuse_another_study(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("cases", nargs="*", default=["thermal", "torsion"], choices=["thermal", "torsion"])
+    parser.add_argument("cases", nargs="*", default=list(MOTIONS), help=" or ".join(MOTIONS))
     parser.add_argument("--sizes", default="20,40,80", help="numbers of labels, the first without any choice")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("-o", "--output", type=Path, default=Path("active-learning"))
     given = parser.parse_args()
+    if not set(given.cases) <= set(MOTIONS):
+        parser.error(f"the cases are {', '.join(MOTIONS)}")
     torch.set_num_threads(1)
     logging.getLogger("cambrian").setLevel(logging.ERROR)
     sizes, root = tuple(map(int, given.sizes.split(","))), given.output
