@@ -122,7 +122,8 @@ def show(name: str, result) -> None:
         if len(result.figures["groups"]) > 1:
             out().print(group_table(result.figures))
     else:
-        out().print(table(name, *figure_rows(result.figures, result.units, result.reference, result.tolerance)))
+        header, rows = figure_rows(result.figures, result.units, result.reference, result.tolerance)
+        out().print(table(name, header, rows) if rows else f"[bold]{name}[/]")
     color = {"passed": "green", "failed": "red"}.get(result.verdict)
     said = f"[{color}]{result.verdict}:[/] " if color else ""
     err().print(said + escape(result.sentence))

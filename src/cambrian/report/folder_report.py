@@ -101,7 +101,7 @@ def checked_section(name: str, found: dict[str, Any]) -> Section:
         blocks.append(figures_table({"all": figures, **figures["groups"]}))
     else:
         header, rows = figure_rows(figures, found.get("units", {}), found["reference"], found["tolerance"])
-        blocks.append(table(header, rows))
+        blocks += [table(header, rows)] if rows else []
     drawn = [
         Html(f"<figure>{drawing}<figcaption>{escaped(_heading(name))}</figcaption></figure>")
         for name, drawing in found["drawings"].items()

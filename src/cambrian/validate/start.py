@@ -19,7 +19,8 @@ def starting_structure(reference: Dataset | None, frame: int = 0, repeat: Sequen
     Raises UserError where there is no such structure.
     """
     if reference is None or not -len(reference) <= frame < len(reference):
-        raise UserError(f"this check starts from structure {frame} of a file: give one after the potential")
+        has = "" if reference is None else f"; this one has {len(reference)}, counted from 0"
+        raise UserError(f"this check starts from structure {frame} of a file: give one after the potential{has}")
     s = reference.structures[frame]
     atoms = s.atoms.copy()
     atoms.arrays.pop("momenta", None)

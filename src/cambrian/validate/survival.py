@@ -90,6 +90,8 @@ class Survival(Check):
         """Heat, then squeeze; raises UserError without a structure to start from."""
         start = starting_structure(reference, self.frame, self.repeat)
         assert reference is not None
+        if len(start) == 1:
+            raise UserError(f"{why_no_motion(reference, self.frame, self.repeat)}: repeat the cell by `repeat`")
         temperature = temperature_of(reference) if self.temperature_K is None else self.temperature_K
         start.calc = Calculator(potential)
         breaking = Breaking(start, reference, **self.limits)
