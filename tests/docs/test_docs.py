@@ -97,7 +97,7 @@ def test_recipe_files_shown_can_be_read(tmp_path):
     texts = [text for page in PAGES for _, language, text in blocks(page) if language == "yaml"]
     assert len(texts) > 2
     for text in texts:
-        if "./my_model.py" in text:
+        if "./my_model.py" in text or "method:" in text or "phases:" in text:  # own classes; workflows
             continue
         path = tmp_path / "recipe.yaml"
         path.write_text(text)

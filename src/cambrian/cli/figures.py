@@ -3,11 +3,12 @@
 from rich.table import Table
 
 from cambrian.cli.console import table
-from cambrian.report.quantities import COLUMNS, shown
 
 
 def errors_table(figures: dict[str, dict], title: str = "Errors") -> Table:
     """One row per part (train, validation, test ...) of figures under their public names."""
+    from cambrian.report.quantities import COLUMNS, shown
+
     present = [c for c in COLUMNS if any(f[c.key] is not None for f in figures.values())]
     header = ["", "structures", *(c.header.replace(", ", " ").replace(" ", "\n") for c in present)]
     rows = [[name, str(f["n_structures"]), *(shown(f[c.key], c) for c in present)] for name, f in figures.items()]

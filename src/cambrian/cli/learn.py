@@ -49,7 +49,7 @@ def learn(
         sections = learning_sections(learned, (folder / "workflow.yaml").read_text(encoding="utf-8"))
         last = max(r.number for r in learned.rounds if r.n_new)
         title = f"{recipe.name}: active learning"
-        adopt(folder, folder / f"round-{last:03d}", title, subtitle=folder.resolve().name)
+        adopt(folder, folder / f"round-{last:03d}" / "fit", title, subtitle=folder.resolve().name)
         add(folder, "learning", sections)
         refresh(folder)
     show(learned, folder)

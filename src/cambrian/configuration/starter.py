@@ -28,7 +28,7 @@ def starter(data: Dataset, files: str, *, place: str = "recipe.yaml") -> str:
         "Every value below is the default; lines you do not need may go.",
     ]
     comments = _argument_comments(recipes()[name])
-    lines = [f"# {line}" for text in head for line in textwrap.wrap(text, 98)]
+    lines = [f"# {line}" for text in head for line in textwrap.wrap(text, 98, break_on_hyphens=False)]
     lines += ["", f"recipe: {name}", "parameters:"]
     for key, value in recipe.content["parameters"].items():
         lines += [f"  # {line}" for line in textwrap.wrap(comments.get(key, ""), 96)]

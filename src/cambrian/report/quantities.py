@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cambrian.contracts.check import Unit
-from cambrian.fit.warm_start import Change
 from cambrian.units import GPA
+
+if TYPE_CHECKING:
+    from cambrian.fit.warm_start import Change
 
 ENDINGS = {
     "_K": "K",
@@ -103,7 +105,7 @@ def _flat(figures: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def before_and_after(changes: dict[str, Change]) -> dict[str, dict]:
+def before_and_after(changes: "dict[str, Change]") -> dict[str, dict]:
     """Figures of metrics.json for a table: new and old data, by the start and by the fitted potential."""
     return {
         f"{name} data, {who}": figures[when]
