@@ -90,17 +90,17 @@ def sorted_words(words: list[str]) -> tuple[list[str], list[str]]:
 
 def outcome(name: str, check, potential, reference, labeller, *, forgiving: bool) -> "Result | None":
     """What a check found, shown; None where it does not suit or, if `forgiving`, where it lacks what it needs."""
-    reason = check.unsuited(potential, reference, labeller) if forgiving else ""
-    if not reason:
-        try:
+    try:
+        reason = check.unsuited(potential, reference, labeller) if forgiving else ""
+        if not reason:
             with Bars() as bars:
                 result = check.run(potential, reference, method=labeller, progress=partial(bars, name))
             show(name, result)
             return result
-        except UserError as error:
-            if not forgiving:
-                raise
-            reason = str(error)
+    except UserError as error:
+        if not forgiving:
+            raise
+        reason = str(error)
     err().print(f"[bold]{name}[/] left out: {escape(reason)}")
     return None
 
