@@ -93,9 +93,9 @@ def arguments() -> argparse.Namespace:
     """Options; the defaults are the demo."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=Path("demo"), metavar="DIR", help="folder for everything")
-    parser.add_argument("--structures", type=int, default=300, help="for training, at each of two temperatures")
-    parser.add_argument("--minutes", type=float, default=0.4, help="limit of time for each fit")
-    parser.add_argument("--steps", type=int, default=4000, help="steps of 0.5 fs of the dynamics at constant energy")
+    parser.add_argument("--structures", type=int, default=150, help="for training, at each of two temperatures")
+    parser.add_argument("--minutes", type=float, default=0.25, help="limit of time for each fit")
+    parser.add_argument("--steps", type=int, default=1600, help="steps of 0.5 fs of the dynamics at constant energy")
     return parser.parse_args()
 
 
