@@ -17,8 +17,8 @@ FLOORS = {
     6: ("recipes", "validate", "learn"),
     7: ("configuration", "report"),
     8: ("compare", "selection_study", "workflow"),
-    9: ("cli", "__main__"),
-    10: ("",),  # the package itself, which only users import
+    9: ("cli",),
+    10: ("", "__main__"),  # the package itself, which only users import
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 FAMILIES = ("classical", "descriptors", "regressors", "networks", "electrostatics")
