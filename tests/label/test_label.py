@@ -25,6 +25,11 @@ from cambrian.label.ase import ASELabeller
 from cambrian.label.cache import key_of
 
 
+def hears_ctrl_c() -> None:
+    """In the child: Ctrl-C is not ignored, as it is where the tests themselves run in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def chain(n, do="", **info):
     """A chain of `n` atoms; no two of a test are alike."""
     return Atoms(f"H{n}", [[1.1 * k, 0, 0] for k in range(n)], info={"do": do, **info})
@@ -158,6 +163,7 @@ def start(ran, tmp_path):
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=hears_ctrl_c,
         )
 
     return begin

@@ -26,6 +26,11 @@ from cambrian.sample.ensembles import NPT, NVE, NVT
 from cambrian.units import BOLTZMANN
 
 
+def hears_ctrl_c() -> None:
+    """In the child: Ctrl-C is not ignored, as it is where the tests themselves run in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def chain(n=10, calculator=None):
     atoms = Atoms(f"Ne{n}", np.random.default_rng(0).normal(scale=0.2, size=(n, 3)))
     atoms.calc = calculator or Springs()
@@ -219,7 +224,11 @@ def test_an_interrupted_run_resumes_to_the_last_digit(tmp_path, blow):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     file = tmp_path / "run.extxyz"
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(file), "0.001"], env=environment, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", SCRIPT, str(file), "0.001"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=hears_ctrl_c,
     )
     while float(process.stdout.readline()) < 0.1:
         pass
