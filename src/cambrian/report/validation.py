@@ -48,8 +48,7 @@ def recalled(potential_file: Path, potential: Potential) -> dict[str, dict[str, 
 
 def record_of(check: Check, result: Result) -> dict[str, Any]:
     """A result as plain data with the settings of its check."""
-    ((_, settings),) = describe(check).items()
-    return facts_of(result) | {"settings": settings}
+    return facts_of(result) | {"settings": describe(dict(check.arguments))}
 
 
 def facts_of(result: Result) -> dict[str, Any]:
