@@ -58,7 +58,7 @@ def main() -> None:
 
     say(5, "validate: the physics beside GFN2-xTB")
     checks = ["errors", "calibration", "nve_drift", "survival", "vibrations"]
-    limits = ["errors.energy_mae=0.0048", "errors.force_mae=0.043"]  # 1 kcal/mol of the molecule, and per Å
+    limits = ["errors.energy_mae=5e-4", "errors.force_mae=0.04"]  # what longer fits reach; these miss the first
     limits += [f"nve_drift.n_steps={options.steps}", "nve_drift.timestep_fs=0.5", "nve_drift.equilibration_fs=100"]
     limits += [f"survival.duration_ps={options.steps / 8000:g}"]
     settings = [word for limit in limits for word in ("--set", limit)]
