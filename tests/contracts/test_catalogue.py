@@ -23,8 +23,8 @@ def test_the_rooms_are_found():
 
 @pytest.mark.parametrize("name", ALL)
 def test_no_concrete_class_has_descendants(name):
-    """A class is abstract or final."""
-    assert not [c.__name__ for c in ALL[name].__subclasses__()]
+    """A class of the package is abstract or final, whatever other tests derive from it."""
+    assert not [c.__name__ for c in ALL[name].__subclasses__() if c.__module__.startswith("cambrian.")]
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from cambrian.classical.lennard_jones import LennardJones
 from cambrian.classical.morse import Morse
-from cambrian.contracts import Potential, Terms
+from cambrian.contracts import Labeller, Potential, Terms
 from cambrian.data import Dataset, Structure
 from cambrian.errors import UserError
 from cambrian.graph import sum_over_neighbors
@@ -96,16 +96,20 @@ def test_against_a_method():
     assert "Ar-Ar error" in failed.sentence
 
 
-class Failing(ASELabeller):
+class Failing(Labeller):
     """A method that finds no self-consistency beyond a distance."""
 
+    level = "lj"
+
     def __init__(self, reach):
-        super().__init__("lj", arguments={"sigma": 3.4, "epsilon": 0.0104, "rc": 6.0})
         self.reach = reach
 
-    def calculator(self, **settings):
-        inner, reach = super().calculator(**settings), self.reach
-        calculate = inner.calculate
+    def label(self, atoms, *, total_charge=0.0, spin=0.0):
+        raise NotImplementedError("dimers ask for a calculator")
+
+    def calculator(self, *, total_charge=0.0, spin=0.0):
+        inner = ASELabeller("lj", arguments={"sigma": 3.4, "epsilon": 0.0104, "rc": 6.0}).calculator()
+        calculate, reach = inner.calculate, self.reach
 
         def failing(atoms=None, *rest, **named):
             if atoms.get_distance(0, 1) > reach:
