@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from cambrian.errors import UserError
-from cambrian.regressors.neural import ACTIVATIONS, NeuralRegressor
+from cambrian.math.layers import ACTIVATIONS
+from cambrian.regressors.neural import NeuralRegressor
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

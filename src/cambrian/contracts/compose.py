@@ -22,7 +22,14 @@ from cambrian.graph import Graph, batch, sum_over_structures
 
 
 class DescriptorPotential(Potential):
-    """Any descriptor with any regressor: E = Σ_i regressor(features_i)."""
+    """Any descriptor with any regressor: E = Σ_i regressor(features_i).
+
+    `lowest` and `highest` (species, features) are the ranges of the features over the training set, which tell
+    extrapolation; NaN for a species without any row, None before `setup` and for descriptors of whole structures.
+    """
+
+    lowest: Float[Tensor, "species features"] | None
+    highest: Float[Tensor, "species features"] | None
 
     def __init__(self, descriptor: Descriptor, regressor: Regressor):
         super().__init__()
@@ -31,9 +38,11 @@ class DescriptorPotential(Potential):
         self.scope = "local" if descriptor.per == "atom" else "global"
         self.extensive = descriptor.per == "atom"
         self.differentiable = descriptor.differentiable
+        self.register_buffer("lowest", None)
+        self.register_buffer("highest", None)
 
     def setup(self, train: Dataset) -> None:
-        """Set up the descriptor, then the regressor on the features of the training set."""
+        """Set up the descriptor, then the regressor on the features of the training set; note their ranges."""
         super().setup(train)
         self.descriptor.setup(train)
         features, species = [], []
@@ -41,7 +50,16 @@ class DescriptorPotential(Potential):
             with torch.no_grad():
                 features.append(self.fastest.features(graph))
             species.append(self.species(graph))
-        self.regressor.setup(torch.cat(features), torch.cat(species), len(self.elements))
+        rows, kinds = torch.cat(features), torch.cat(species)
+        self.regressor.setup(rows, kinds, len(self.elements))
+        if self.descriptor.per == "atom":
+            self._note_ranges(rows, kinds)
+
+    def _note_ranges(self, rows: Tensor, kinds: Tensor) -> None:
+        of_species = [rows[kinds == s] for s in range(len(self.elements))]
+        absent = rows.new_full((1, rows.shape[1]), torch.nan)
+        self.lowest = torch.stack([(r if len(r) else absent).amin(dim=0) for r in of_species])
+        self.highest = torch.stack([(r if len(r) else absent).amax(dim=0) for r in of_species])
 
     @property
     def fastest(self) -> "Descriptor | DescriptorKernel":

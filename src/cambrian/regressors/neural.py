@@ -11,7 +11,7 @@ J. Behler, M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007); Y. LeCun et al., E
 """
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -19,15 +19,7 @@ from torch import Tensor, nn
 
 from cambrian.contracts.regressor import Regressor
 from cambrian.errors import UserError
-
-ACTIVATIONS = {
-    "tanh": torch.tanh,
-    "softplus": nn.functional.softplus,
-    "silu": nn.functional.silu,
-    "sigmoid": torch.sigmoid,
-    "gelu": nn.functional.gelu,
-}  # forces enter the loss, so each needs two derivatives: no relu
-Activation = Literal["tanh", "softplus", "silu", "sigmoid", "gelu"]
+from cambrian.math.layers import ACTIVATIONS, Activation, SpeciesLinear
 
 
 class NeuralRegressor(Regressor):
@@ -89,25 +81,6 @@ class NeuralRegressor(Regressor):
     def example(cls) -> "NeuralRegressor":
         """A small instance, not yet set up."""
         return cls(hidden=(6, 5))
-
-
-class SpeciesLinear(nn.Module):
-    """A linear layer with weights of each species: weight (species, in, out), bias (species, out)."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(0, 0, 0, dtype=torch.float64))
-        self.bias = nn.Parameter(torch.zeros(0, 0, dtype=torch.float64))
-
-    def start(self, n_species: int, n_in: int, n_out: int, generator: torch.Generator, like: Tensor) -> None:
-        """Weights of variance 1/n_in, biases zero."""
-        weight = torch.randn(n_species, n_in, n_out, generator=generator, dtype=torch.float64) / max(n_in, 1) ** 0.5
-        self.weight = nn.Parameter(weight.to(like))
-        self.bias = nn.Parameter(like.new_zeros(n_species, n_out))
-
-    def forward(self, x: Float[Tensor, "rows in"], species: int) -> Float[Tensor, "rows out"]:
-        """The layer of one species."""
-        return x @ self.weight[species] + self.bias[species]
 
 
 def _whitened(features: Float[Tensor, "rows features"], share: float) -> Float[Tensor, "features features"]:
