@@ -128,6 +128,14 @@ def test_other_structures_in_the_same_folder_are_refused(run, tmp_path):
     assert "other structures ('start' differs)" in run.refuses("learn", file, "-o", tmp_path / "out", *CLASSES)
 
 
+@pytest.mark.parametrize("damage", ["{", "[1]"])
+def test_a_damaged_record_of_the_structures_is_told(damage, run, tmp_path):
+    file = workflow(tmp_path, max_rounds=0)
+    run("learn", file, "-o", tmp_path / "out", *CLASSES, code=1)
+    (tmp_path / "out" / "structures.json").write_text(damage)
+    assert "structures.json is damaged" in run.refuses("learn", file, "-o", tmp_path / "out", *CLASSES)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["sample:6", "label:8", "fit:1004", "explore:6", "select:4", "label:12", "fit:1007"])
 def test_a_killed_process_loses_nothing(moment, whole, tmp_path):

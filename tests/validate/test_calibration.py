@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 
 from cambrian.classical.lennard_jones import LennardJones
 from cambrian.contracts import Committee, Potential, Terms
+from cambrian.contracts.engine import spread_of
 from cambrian.data import Dataset, Structure
 from cambrian.errors import UserError
 from cambrian.graph import sum_over_neighbors
@@ -98,14 +99,17 @@ def test_a_committee_whose_spread_is_its_error():
 
 
 def test_a_shuffled_committee_is_found(monkeypatch):
-    real = calibration.uncertainty
+    def shuffled(potential):
+        real = spread_of(potential)
 
-    def shuffled(potential, graph):
-        spread = real(potential, graph)
-        draw = torch.rand(1, generator=torch.Generator().manual_seed(int(1e6 * graph.r_ij.abs().sum())))
-        return type(spread)(spread.energy * 0 + draw, spread.forces * 0 + draw.double() ** 3)
+        def spread_by(graph):
+            spread = real(graph)
+            draw = torch.rand(1, generator=torch.Generator().manual_seed(int(1e6 * graph.r_ij.abs().sum())))
+            return type(spread)(spread.energy * 0 + draw, spread.forces * 0 + draw.double() ** 3)
 
-    monkeypatch.setattr(calibration, "uncertainty", shuffled)
+        return spread_by
+
+    monkeypatch.setattr(calibration, "spread_of", shuffled)
     assert Calibration().run(committee(), labelled()).verdict == "failed"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from cambrian.contracts.archive import fingerprint
+from cambrian.contracts.compose import Committee, Spread, uncertainty
 from cambrian.contracts.evaluate import Prediction, evaluate, refuse_unknown_elements
 from cambrian.contracts.potential import Potential, Sum
 from cambrian.graph import Graph
@@ -37,6 +38,15 @@ def predictor(potential: Potential) -> Predictor:
         return Prediction.sum(parts)
 
     return _Checked(potential, fast)
+
+
+def spread_of(potential: Potential) -> Callable[[Graph], Spread]:
+    """`uncertainty` of `potential` for many graphs: members of a committee each by their fastest route."""
+    committees = [term for term in potential.terms() if isinstance(term, Committee)]
+    if len(committees) != 1:
+        return lambda graph: uncertainty(potential, graph)
+    members = [predictor(member) for member in committees[0].members if isinstance(member, Potential)]
+    return lambda graph: Spread.of([predict(graph) for predict in members])
 
 
 class _Checked:

@@ -5,15 +5,12 @@
 H. S. Seung, M. Opper, H. Sompolinsky, COLT 1992; N. Artrith, J. Behler, Phys. Rev. B 85, 045439 (2012).
 """
 
-from torch import Tensor
-
-from cambrian.contracts.compose import Committee, Spread
-from cambrian.contracts.engine import predictor
+from cambrian.contracts.compose import Committee
+from cambrian.contracts.engine import spread_of
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.trigger import Measure, Trigger, limits
 from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
-from cambrian.graph import Graph
 
 
 class CommitteeDisagreement(Trigger):
@@ -30,12 +27,8 @@ class CommitteeDisagreement(Trigger):
             raise UserError(
                 "members disagree only in a committee: fit one (cambrian fit --committee 4; `committee:` in a workflow)"
             )
-        members = [predictor(member) for member in potential.members if isinstance(member, Potential)]
-
-        def disagreement(graph: Graph) -> Tensor:
-            return Spread.of([predict(graph) for predict in members]).forces
-
-        return disagreement
+        spread = spread_of(potential)
+        return lambda graph: spread(graph).forces
 
     @classmethod
     def example(cls) -> "CommitteeDisagreement":

@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from cambrian.contracts.compose import uncertainty
 from cambrian.contracts.descriptor import Descriptor
+from cambrian.contracts.engine import spread_of
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.selector import Selector
 from cambrian.data.dataset import Dataset
@@ -68,10 +68,10 @@ class UncertaintySelector(Selector):
 
     def scores(self, data: Dataset, potential: Potential, progress: Callable[[float], None]) -> np.ndarray:
         """The uncertainty of each structure in eV/Å; raises UserError naming the structure where there is none."""
-        found = []
+        found, spread = [], spread_of(potential)
         for s, graph in zip(data, data.graphs(potential.cutoff), strict=True):
             try:
-                forces = uncertainty(potential, graph).forces
+                forces = spread(graph).forces
             except UserError as error:
                 raise error.at(s.where) from None
             found.append(float(forces.max() if self.by == "largest" else forces.mean()))

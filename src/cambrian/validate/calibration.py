@@ -20,6 +20,7 @@ from scipy.stats import rankdata
 
 from cambrian.contracts.check import Check, Result, Verdict
 from cambrian.contracts.compose import uncertainty
+from cambrian.contracts.engine import spread_of
 from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.predict import predict
@@ -128,8 +129,9 @@ class Calibration(Check):
         first_half = np.random.default_rng(self.seed).permutation(len(data)) < len(data) / 2
         energies: list[tuple[float, float, bool]] = []
         forces: list[NDArray] = []
+        spread_by = spread_of(potential)
         for k, (s, p, graph) in enumerate(zip(data, predicted, data.graphs(potential.cutoff), strict=True)):
-            spread = uncertainty(potential, graph)
+            spread = spread_by(graph)
             if s.has_energy:
                 energies.append(((p.energy - s.energy) / len(s), float(spread.energy[0]) / len(s), first_half[k]))
             if s.forces is not None and p.forces is not None:

@@ -90,13 +90,23 @@ class Learning:
             "initial": self.plan.initial.data.hash,
             "test": self.plan.test.data.hash,
         }
-        if structures.exists() and (other := _differing(json.loads(structures.read_text(encoding="utf-8")), hashes)):
+        if structures.exists() and (other := _differing(_hashes(structures), hashes)):
             raise UserError(
                 f"{folder} holds what was learned from other structures ('{other}' differs); choose another -o, "
                 "or remove the folder to learn again"
             )
         write_text(structures, json.dumps(hashes, indent=1) + "\n")
         write_text(known, dump(self.content))
+
+
+def _hashes(path: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} is damaged, so it cannot tell which structures were learned from; remove it to go on with those "
+            "of the workflow"
+        ) from error
 
 
 def _differing(before: dict[str, str], now: dict[str, str]) -> str | None:
