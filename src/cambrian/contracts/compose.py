@@ -1,6 +1,6 @@
 """Potentials made of others: descriptor with regressor, frozen, committee."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import cast
 
@@ -13,12 +13,12 @@ from cambrian.contracts.evaluate import Prediction, assemble, evaluate, refuse_u
 from cambrian.contracts.lammps import LammpsForm
 from cambrian.contracts.linear import Linear, Rows, rows_by_differentiation
 from cambrian.contracts.potential import Potential, Terms, everywhere, widest_scope
-from cambrian.contracts.prepared import Prepared, concatenated
+from cambrian.contracts.prepared_features import PreparedFeatures, StoredJacobian
 from cambrian.contracts.regressor import BasisRegressor, Regressor
 from cambrian.data.dataset import Dataset
 from cambrian.elements import symbols
 from cambrian.errors import UserError
-from cambrian.graph import Graph, batch, sum_over_structures
+from cambrian.graph import Graph, sum_over_structures
 
 
 class DescriptorPotential(Potential):
@@ -26,6 +26,7 @@ class DescriptorPotential(Potential):
 
     `lowest` and `highest` (species, features) are the ranges of the features over the training set, which tell
     extrapolation; NaN for a species without any row, None before `setup` and for descriptors of whole structures.
+    `observer`, where it is set, is shown the graph and the features of every evaluation; see contracts/extrapolation.py.
     """
 
     lowest: Float[Tensor, "species features"] | None
@@ -40,26 +41,40 @@ class DescriptorPotential(Potential):
         self.differentiable = descriptor.differentiable
         self.register_buffer("lowest", None)
         self.register_buffer("highest", None)
+        self.observer: Callable[[Graph, Tensor], None] | None = None
 
     def setup(self, train: Dataset) -> None:
         """Set up the descriptor, then the regressor on the features of the training set; note their ranges."""
         super().setup(train)
         self.descriptor.setup(train)
+        rows, kinds = self._rows_of(train)
+        self.regressor.setup(rows, kinds, len(self.elements))
+        if self.descriptor.per == "atom":
+            self.lowest, self.highest = self._ranges(rows, kinds)
+
+    def widen_ranges(self, data: Dataset) -> None:
+        """Let the ranges reach over `data` too: a fit goes on with structures that `setup` had not seen."""
+        if self.lowest is not None and self.highest is not None and len(data):
+            lowest, highest = self.ranges(data)
+            self.lowest, self.highest = torch.fmin(self.lowest, lowest), torch.fmax(self.highest, highest)
+
+    def ranges(self, data: Dataset) -> tuple[Tensor, Tensor]:
+        """Lowest and highest value of every feature of each element over all atoms of `data`."""
+        return self._ranges(*self._rows_of(data))
+
+    def _rows_of(self, data: Dataset) -> tuple[Tensor, Tensor]:
         features, species = [], []
-        for graph, _ in train.batches(self.cutoff):
+        for graph, _ in data.batches(self.cutoff):
             with torch.no_grad():
                 features.append(self.fastest.features(graph))
             species.append(self.species(graph))
-        rows, kinds = torch.cat(features), torch.cat(species)
-        self.regressor.setup(rows, kinds, len(self.elements))
-        if self.descriptor.per == "atom":
-            self._note_ranges(rows, kinds)
+        return torch.cat(features), torch.cat(species)
 
-    def _note_ranges(self, rows: Tensor, kinds: Tensor) -> None:
+    def _ranges(self, rows: Tensor, kinds: Tensor) -> tuple[Tensor, Tensor]:
         of_species = [rows[kinds == s] for s in range(len(self.elements))]
         absent = rows.new_full((1, rows.shape[1]), torch.nan)
-        self.lowest = torch.stack([(r if len(r) else absent).amin(dim=0) for r in of_species])
-        self.highest = torch.stack([(r if len(r) else absent).amax(dim=0) for r in of_species])
+        known = [r if len(r) else absent for r in of_species]
+        return torch.stack([r.amin(dim=0) for r in known]), torch.stack([r.amax(dim=0) for r in known])
 
     @property
     def fastest(self) -> "Descriptor | DescriptorKernel":
@@ -74,9 +89,16 @@ class DescriptorPotential(Potential):
 
     def forward(self, graph: Graph) -> Terms:
         """Features, then energies."""
-        return self._terms(self.descriptor.features(graph), graph)
+        features = self.descriptor.features(graph)
+        self._show(graph, features)
+        return self.terms_of(features, graph)
 
-    def _terms(self, features: Tensor, graph: Graph) -> Terms:
+    def _show(self, graph: Graph, features: Tensor) -> None:
+        if self.observer is not None:
+            self.observer(graph, features.detach())
+
+    def terms_of(self, features: Tensor, graph: Graph) -> Terms:
+        """Energies from features that are there already."""
         energies = self.regressor(features, self.species(graph))
         return Terms.of_atoms(energies, graph) if self.descriptor.per == "atom" else Terms(energies)
 
@@ -94,7 +116,8 @@ class DescriptorPotential(Potential):
         if not forces or not self.differentiable:
             with torch.no_grad():
                 return PreparedFeatures(self, graph, self.fastest.features(graph), None)
-        return PreparedFeatures(self, graph, *self.fastest.jacobian(graph))
+        features, jacobian = self.fastest.jacobian(graph)
+        return PreparedFeatures(self, graph, features, StoredJacobian.of(graph, jacobian))
 
     def native(self):
         """The descriptor's compiled kernel, the regressor in torch between its two halves."""
@@ -106,6 +129,8 @@ class DescriptorPotential(Potential):
             near, species = graph.within(self.cutoff), self.species(graph)
             slopes = self.regressor.constant_slopes()
             if slopes is not None:
+                if self.observer is not None:
+                    self.observer(near, kernel.features(near))
                 energies, pull = kernel.energies_and_pull(near, slopes.detach(), species)
                 if not bool(near.owned.all()):
                     pull = pull * near.owned[near.center, None]
@@ -114,7 +139,9 @@ class DescriptorPotential(Potential):
                         energies.new_zeros(1, slopes.shape[1]).expand(len(energies), -1), species
                     )
             else:
-                features = kernel.features(near).requires_grad_()
+                features = kernel.features(near)
+                self._show(near, features)
+                features.requires_grad_()
                 energies = self.regressor(features, species)
                 pull = kernel.pull(near, torch.autograd.grad(sum_over_structures(energies, near).sum(), features)[0])
                 energies = energies.detach()
@@ -175,38 +202,6 @@ class DescriptorRows(Linear):
                 jacobian = jacobian * near.owned[near.center, None, None]
             derivatives_of = self.regressor.derivative_rows(near, features, jacobian, species)
             return Rows(sum_over_structures(basis, near), *derivatives_of)
-
-
-@dataclass(frozen=True)
-class PreparedFeatures(Prepared):
-    """Features and Jacobian of a fixed descriptor; dE/dr_ij is one contraction."""
-
-    potential: DescriptorPotential
-    graph: Graph
-    features: Float[Tensor, "atoms features"]
-    jacobian: Float[Tensor, "edges 3 features"] | None
-
-    @property
-    def n_bytes(self) -> int:
-        """Memory of features and Jacobian."""
-        return self.features.nbytes + (0 if self.jacobian is None else self.jacobian.nbytes)
-
-    def predict(self) -> Prediction:
-        """Energies by the regressor, forces by the chain rule."""
-        features = self.features.detach().requires_grad_()
-        terms = self.potential._terms(features, self.graph)
-        if self.jacobian is None:
-            return Prediction(**vars(terms))
-        slopes = torch.autograd.grad(terms.energy.sum(), features, create_graph=True)[0]
-        pull = torch.einsum("exk,ek->ex", self.jacobian, slopes[self.graph.center])
-        forces, dE_dstrain = assemble(self.graph, pull)
-        return Prediction(**vars(terms), forces=forces, stress=stress_of(dE_dstrain, self.graph))
-
-    def join(self, others: list["PreparedFeatures"]) -> "PreparedFeatures":
-        """Concatenate graphs, features and Jacobians."""
-        parts = [self, *others]
-        graph, features = batch([p.graph for p in parts]), torch.cat([p.features for p in parts])
-        return PreparedFeatures(self.potential, graph, features, concatenated(p.jacobian for p in parts))
 
 
 class Frozen(Potential):

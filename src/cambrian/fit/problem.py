@@ -8,7 +8,6 @@ needs.
 Labels that are absent (NaN) count nowhere.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +20,12 @@ from torch import Tensor
 from cambrian.contracts.evaluate import Prediction
 from cambrian.contracts.linear import Linear
 from cambrian.contracts.potential import Potential, Sum, everywhere
-from cambrian.contracts.prepared import Live, Prepared, prepare
+from cambrian.contracts.prepared import Prepared, prepare
 from cambrian.data.dataset import Dataset
 from cambrian.data.labels import Labels
 from cambrian.data.structure import Structure
 from cambrian.errors import UserError
+from cambrian.fit.memory import Estimate, available_memory
 from cambrian.fit.warm_start import WarmStart
 from cambrian.graph import Graph
 from cambrian.math.voigt import voigt
@@ -87,18 +87,19 @@ class Problem:
     def prepared(self, data: Dataset) -> list[tuple[Prepared, Labels]]:
         """Every structure of `data` with all that training does not change computed once.
 
-        Where that would not fit into memory, structures are evaluated anew in every epoch instead: slower, but it runs.
+        Where that would not fit into memory, features are computed again, by batches, whenever they are used: slower,
+        but it runs. The progress tells the estimate before the work begins.
         """
         items: list[tuple[Prepared, Labels]] = []
         derivatives = any(has_derivatives(s) for s in self.train)
-        is_live = False
+        keep = True
         for k, (s, graph) in enumerate(zip(data, data.graphs(self.potential.cutoff), strict=True)):
-            item = Live(self.potential, graph) if is_live else prepare(self.potential, graph, forces=derivatives)
-            needed = item.n_bytes * data.n_atoms / max(len(s), 1)
-            if k == 0 and needed > 0.6 * available_memory():
-                item, is_live = Live(self.potential, graph), True
-                words = f"features would take {needed / 1e9:.1f} GB: computed anew in every epoch"
-                self.progress("features", 0.0, words)
+            item = prepare(self.potential, graph, forces=derivatives, keep=keep)
+            if k == 0 and item.n_bytes:
+                estimate = Estimate(item.n_bytes * data.n_atoms / max(len(s), 1), available_memory())
+                self.progress("features", 0.0, str(estimate))
+                keep = estimate.fits
+                item = item if keep else prepare(self.potential, graph, forces=derivatives, keep=False)
             items.append((item, Labels.of([s])))
             self.progress("features", (k + 1) / len(data), f"{k + 1} of {len(data)} structures")
         return items
@@ -114,14 +115,6 @@ class Problem:
             prediction = item.predict()
             parts += [r.detach().numpy() for r in weighted_residuals(prediction, labels, weights)]
         return np.concatenate(parts)
-
-
-def available_memory() -> float:
-    """Free memory of this machine in bytes; infinite where the system does not tell."""
-    try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (ValueError, OSError):
-        return float("inf")
 
 
 def has_derivatives(s: Structure) -> bool:
