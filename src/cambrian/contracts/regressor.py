@@ -10,8 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cambrian.configurable import Configurable
-from cambrian.contracts.lammps import CoefficientTable
+from cambrian.contracts.atomic_network import AtomicNetwork
+from cambrian.contracts.lammps import CoefficientTable, NetworkTable
 from cambrian.contracts.linear import force_and_stress_rows
+from cambrian.errors import UserError
 from cambrian.graph import Graph
 
 
@@ -32,9 +34,17 @@ class Regressor(Configurable, nn.Module, ABC):
         """dE/dfeatures where it does not depend on the features (a linear regressor); None otherwise."""
         return None
 
-    def lammps(self) -> CoefficientTable | None:
-        """The coefficients as stock LAMMPS orders them; None where it knows no such regressor."""
+    def lammps(self) -> CoefficientTable | NetworkTable | None:
+        """The coefficients or layers as stock LAMMPS orders them; None where it knows no such regressor."""
         return None
+
+    def networks(self) -> list[AtomicNetwork] | None:
+        """The network of each element in plain numbers, for files of other programs; None where it is no such thing."""
+        return None
+
+    def take(self, networks: list[AtomicNetwork]) -> None:
+        """Become networks of others, one per element; their shapes must fit the constructor."""
+        raise UserError(f"{type(self).__name__} cannot take the networks of others")
 
     @classmethod
     @abstractmethod

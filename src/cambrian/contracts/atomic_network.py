@@ -1,0 +1,40 @@
+"""What a network per element is in plain numbers: what the files of other programs hold, whoever trained it.
+
+    x_k = S_min + (G_k - c_k) f_k        x_{n+1} = a_n(x_n W_n + b_n)        E = s x_N
+
+    scaling          c             f                                  S_min counts
+    none             0             1                                  no
+    center           mean          1                                  no
+    scale            lowest        (S_max - S_min)/(highest - lowest)   yes
+    scale_center     mean          (S_max - S_min)/(highest - lowest)   yes
+    sigma            mean          (S_max - S_min)/deviation            yes
+
+With `averaged`, x W + b is divided by the number of inputs of the layer (n2p2's normalize_nodes).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+Scaling = Literal["none", "center", "scale", "scale_center", "sigma"]
+
+
+@dataclass(frozen=True)
+class AtomicNetwork:
+    """The network of one element; `activations` has the name of each layer's, that of the output last.
+
+    `statistics` are lowest, highest, mean and standard deviation of each feature over the training set, NaN where not
+    known. Features that are not `used` have no weights. `energy_scale` is s of the file's head in eV.
+    """
+
+    scaling: Scaling
+    scale_range: tuple[float, float]
+    statistics: Float[Tensor, "4 features"]
+    used: Bool[Tensor, "features"]
+    weights: tuple[Float[Tensor, "inputs outputs"], ...]
+    biases: tuple[Float[Tensor, "outputs"], ...]
+    activations: tuple[str, ...]
+    averaged: bool
+    energy_scale: float
