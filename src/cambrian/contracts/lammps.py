@@ -1,8 +1,9 @@
 """What a potential is in the words of stock LAMMPS: each term says its own part, `deploy` writes them together.
 
 A term is a pair style of its own (`LammpsPair`), several of them (`LammpsOverlay`), constants per element that need a
-pair style to stand in (`LammpsConstants`), or a SNAP table (`LammpsSnap`). A descriptor and a regressor make theirs
-together: the regressor gives its coefficients as a table, the descriptor puts them into the format LAMMPS has for it.
+pair style to stand in (`LammpsConstants`), a SNAP table (`LammpsSnap`), or a network on SNAP's components
+(`LammpsNetwork`). A descriptor and a regressor make theirs together: the regressor gives its coefficients or its
+layers, the descriptor puts them into the format LAMMPS has for it.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,23 @@ class CoefficientTable:
 
     coefficients: Float[Tensor, "species columns"]
     quadratic: bool
+
+
+@dataclass(frozen=True)
+class NetworkLayer:
+    """A layer of the networks of all elements: a(x W + b), `activation` as `pair_style mliap` calls it."""
+
+    weight: Float[Tensor, "species in out"]
+    bias: Float[Tensor, "species out"]
+    activation: str
+
+
+@dataclass(frozen=True)
+class NetworkTable:
+    """A network per element on features minus `center`; the last layer has one node, the energy in eV."""
+
+    center: Float[Tensor, "species features"]
+    layers: tuple[NetworkLayer, ...]
 
 
 @dataclass(frozen=True)
@@ -61,4 +79,16 @@ class LammpsSnap:
     elements: dict[str, SnapElement]
 
 
-LammpsForm = LammpsPair | LammpsOverlay | LammpsConstants | LammpsSnap
+@dataclass(frozen=True)
+class LammpsNetwork:
+    """The contents of a .mliap.descriptor file (`sna`) and of a .mliap.model file (`nn`).
+
+    `elements` has radius and weight of each element, in the order of the species of the network.
+    """
+
+    parameters: dict[str, float]
+    elements: dict[str, tuple[float, float]]
+    network: NetworkTable
+
+
+LammpsForm = LammpsPair | LammpsOverlay | LammpsConstants | LammpsSnap | LammpsNetwork

@@ -1,10 +1,12 @@
-"""Potentials as files for stock LAMMPS: SNAP and qSNAP, with repulsion, and reference energies inside β_0.
+"""Potentials as files for stock LAMMPS: SNAP, qSNAP and networks on SNAP's components, with repulsion beside them.
 
-    potential.snapcoeff, potential.snapparam       coefficients and parameters, every number to its last digit
-    in.lammps                                      pair_style and pair_coeff, to be included once the atoms exist
+    potential.snapcoeff, potential.snapparam               coefficients and parameters; reference energies in β_0
+    potential.mliap.model, potential.mliap.descriptor      layers and parameters; reference energies in the last bias
+    in.lammps                                              pair_style and pair_coeff, to be included after the atoms
 
-Every term of a potential says what it is for LAMMPS (`contracts/lammps.py`); here they become text.
-Formats: the pages of pair_style snap, zbl and hybrid/overlay in the manual of LAMMPS, https://docs.lammps.org.
+Every number is written to its last digit. Every term of a potential says what it is for LAMMPS
+(`contracts/lammps.py`); here they become text.
+Formats: the pages of pair_style snap, mliap, zbl and hybrid/overlay in the manual of LAMMPS, https://docs.lammps.org.
 """
 
 from collections import Counter
@@ -12,8 +14,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cambrian.contracts.archive import write_in_place
-from cambrian.contracts.lammps import LammpsConstants, LammpsOverlay, LammpsPair, LammpsSnap, SnapElement
+from cambrian.contracts.lammps import (
+    LammpsConstants,
+    LammpsNetwork,
+    LammpsOverlay,
+    LammpsPair,
+    LammpsSnap,
+    SnapElement,
+)
 from cambrian.contracts.potential import Potential
+from cambrian.deploy.mliap import descriptor_text, model_text, with_energies
 from cambrian.elements import symbols
 from cambrian.errors import UserError
 
@@ -23,7 +33,7 @@ class _Parts:
     """The forms of all terms, sorted by kind."""
 
     pairs: list[LammpsPair] = field(default_factory=list)
-    snaps: list[LammpsSnap] = field(default_factory=list)
+    models: list[LammpsSnap | LammpsNetwork] = field(default_factory=list)
     constants: Counter = field(default_factory=Counter)
 
 
@@ -36,17 +46,17 @@ def deploy(potential: Potential, folder: str | Path, *, name: str = "potential")
     if not elements:
         raise UserError("this potential is not fitted yet; fit it, or load a fitted one, before deploying it")
     parts = _parts_of(potential)
-    if parts.constants and not parts.snaps:
+    if parts.constants and not parts.models:
         raise UserError("LAMMPS has no place for reference energies without a SNAP to carry them; deploy it without")
-    if not parts.snaps and not parts.pairs:
+    if not parts.models and not parts.pairs:
         raise UserError("there is nothing to deploy: the potential has no term")
     files: dict[str, str] = {}
     styles = [(pair.style, _by_types(pair, elements)) for pair in parts.pairs]
-    for k, snap in enumerate(parts.snaps):
+    for k, model in enumerate(parts.models):
         stem = name if k == 0 else f"{name}_{k + 1}"
-        snap = _with_constants(snap, parts.constants) if k == 0 else snap
-        files[f"{stem}.snapcoeff"], files[f"{stem}.snapparam"] = coefficient_text(snap), parameter_text(snap)
-        styles.append(("snap", [f"* * {stem}.snapcoeff {stem}.snapparam {' '.join(elements)}"]))
+        texts, style, words = _written(model, stem, parts.constants if k == 0 else Counter())
+        files |= texts
+        styles.append((style, [f"* * {' '.join([*words, *elements])}"]))
     files["in.lammps"] = _input_text(styles, elements)
     folder = Path(folder)
     for file, text in files.items():
@@ -71,22 +81,33 @@ def parameter_text(snap: LammpsSnap) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _written(model: LammpsSnap | LammpsNetwork, stem: str, constants: Counter) -> tuple[dict[str, str], str, list[str]]:
+    """Files of a model with reference energies inside, its pair style, and what `pair_coeff` says before elements."""
+    if isinstance(model, LammpsSnap):
+        snap = _with_constants(model, constants)
+        texts = {f"{stem}.snapcoeff": coefficient_text(snap), f"{stem}.snapparam": parameter_text(snap)}
+        return texts, "snap", list(texts)
+    network = with_energies(model, constants)
+    texts = {f"{stem}.mliap.model": model_text(network), f"{stem}.mliap.descriptor": descriptor_text(network)}
+    return texts, f"mliap model nn {stem}.mliap.model descriptor sna {stem}.mliap.descriptor", []
+
+
 def _parts_of(potential: Potential) -> _Parts:
     parts = _Parts()
     for term in potential.terms():
         match term.lammps():
             case LammpsConstants(energies):
                 parts.constants.update(energies)
-            case LammpsSnap() as snap:
-                parts.snaps.append(snap)
+            case LammpsSnap() | LammpsNetwork() as model:
+                parts.models.append(model)
             case LammpsPair() as pair:
                 parts.pairs.append(pair)
             case LammpsOverlay(pairs):
                 parts.pairs += pairs
             case _:
                 raise UserError(
-                    f"{_name(term)} has no form that stock LAMMPS runs; SNAP and qSNAP have, with ZBL and reference "
-                    "energies beside them (recipes snap and qsnap)"
+                    f"{_name(term)} has no form that stock LAMMPS runs; SNAP, qSNAP and networks of tanh or sigmoid "
+                    "on the bispectrum have, with ZBL and reference energies beside them (recipes snap, qsnap, snap_nn)"
                 )
     return parts
 

@@ -11,6 +11,7 @@ chemical channels: M. A. Cusentino, M. A. Wood, A. P. Thompson, J. Phys. Chem. A
 """
 
 import math
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -19,7 +20,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cambrian.contracts.descriptor import Descriptor, DescriptorKernel
-from cambrian.contracts.lammps import CoefficientTable, LammpsSnap, SnapElement
+from cambrian.contracts.lammps import CoefficientTable, LammpsNetwork, LammpsSnap, NetworkTable, SnapElement
 from cambrian.data.dataset import Dataset
 from cambrian.elements import number, symbols
 from cambrian.errors import UserError
@@ -139,25 +140,36 @@ class SO4Bispectrum(Descriptor):
             self._kernel = BispectrumRoute(self)
         return self._kernel
 
-    def lammps(self, elements: list[str], table: CoefficientTable) -> LammpsSnap | None:
-        """The contents of a .snapparam and a .snapcoeff file; None for a quadratic model with `chem`.
+    def lammps(self, elements: list[str], table: CoefficientTable | NetworkTable) -> LammpsSnap | LammpsNetwork | None:
+        """The contents of SNAP's or ML-IAP's files; None for a quadratic model with `chem`.
 
-        With `chem` some components are equal; LAMMPS's forces are right only where their coefficients are, too.
+        With `chem` some components are equal; LAMMPS's forces are right only where what multiplies them is, too.
         """
+        sizes = {s: (float(self.element_radius[number(s)]), float(self.element_weight[number(s)])) for s in elements}
+        if isinstance(table, NetworkTable):
+            if self.chem:
+                first, *others = table.layers
+                nodes = symmetrized(first.weight.mT.flatten(0, 1), self.two_j_max, self.n_channels)
+                weight = nodes.unflatten(0, (len(elements), -1)).mT
+                table = replace(table, layers=(replace(first, weight=weight), *others))
+            return LammpsNetwork(self._lammps_parameters(), sizes, table)
         columns = table.coefficients
         if self.chem and table.quadratic:
             return None
         if self.chem:
             columns = torch.cat([columns[:, :1], symmetrized(columns[:, 1:], self.two_j_max, self.n_channels)], dim=1)
+        blocks = zip(sizes.items(), columns.tolist(), strict=True)
+        return LammpsSnap(
+            self._lammps_parameters() | {"quadraticflag": int(table.quadratic)},
+            {s: SnapElement(*size, coefficients) for (s, size), coefficients in blocks},
+        )
+
+    def _lammps_parameters(self) -> dict[str, float]:
         flags = {"bzeroflag": self.bzero, "bnormflag": self.bnorm, "switchflag": self.switch}
-        flags |= {"chemflag": self.chem, "wselfallflag": self.wselfall, "quadraticflag": table.quadratic}
+        flags |= {"chemflag": self.chem, "wselfallflag": self.wselfall}
         parameters: dict[str, float] = {"rcutfac": self.pair_cutoff, "twojmax": self.two_j_max}
         parameters |= {"rfac0": self.rfac0, "rmin0": self.rmin0}
-        blocks = {}
-        for s, coefficients in zip(elements, columns.tolist(), strict=True):
-            radius, weight = float(self.element_radius[number(s)]), float(self.element_weight[number(s)])
-            blocks[s] = SnapElement(radius, weight, coefficients)
-        return LammpsSnap(parameters | {name: int(value) for name, value in flags.items()}, blocks)
+        return parameters | {name: int(value) for name, value in flags.items()}
 
     def pair_cutoffs(self, graph: Graph) -> Float[Tensor, "edges"]:
         """R_ik of every edge, Å."""

@@ -17,9 +17,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from cambrian.contracts.lammps import NetworkLayer, NetworkTable
 from cambrian.contracts.regressor import Regressor
 from cambrian.errors import UserError
 from cambrian.math.layers import ACTIVATIONS, Activation, SpeciesLinear
+
+LAMMPS_ACTIVATIONS = {"tanh": "tanh", "sigmoid": "sigmoid", "identity": "linear"}
 
 
 class NeuralRegressor(Regressor):
@@ -76,6 +79,21 @@ class NeuralRegressor(Regressor):
         for layer in self.layers[:-1]:
             x = self.activation(layer(x, s))
         return self.energy_scale * self.layers[-1](x, s)[:, 0]
+
+    def lammps(self) -> NetworkTable | None:
+        """The layers with scales and whitening inside the first and the last; None where the activation is not known.
+
+        LAMMPS knows tanh, sigmoid and identity.
+        """
+        name = LAMMPS_ACTIVATIONS.get(self.arguments["activation"])
+        if name is None:
+            return None
+        weights = [layer.weight.detach() for layer in self.layers]
+        biases = [layer.bias.detach() for layer in self.layers]
+        weights[0] = self.transform @ weights[0]
+        weights[-1], biases[-1] = self.energy_scale * weights[-1], self.energy_scale * biases[-1]
+        names = [*[name] * len(self.hidden), "linear"]
+        return NetworkTable(self.center, tuple(map(NetworkLayer, weights, biases, names)))
 
     @classmethod
     def example(cls) -> "NeuralRegressor":
