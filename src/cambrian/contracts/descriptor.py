@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cambrian.configurable import Configurable
-from cambrian.contracts.lammps import CoefficientTable, LammpsForm
+from cambrian.contracts.lammps import CoefficientTable, LammpsForm, NetworkTable
 from cambrian.data.dataset import Dataset
 from cambrian.graph import Graph
 
@@ -81,7 +81,7 @@ class Descriptor(Configurable, nn.Module, ABC):
         """The compiled route to these features where one exists on this machine."""
         return None
 
-    def lammps(self, elements: list[str], table: CoefficientTable) -> LammpsForm | None:
+    def lammps(self, elements: list[str], table: CoefficientTable | NetworkTable) -> LammpsForm | None:
         """These features with a regressor's coefficients, in the form that stock LAMMPS reads; None where it has none.
 
         `elements` are the symbols of the rows of the table.
