@@ -3,11 +3,9 @@
     x = ((G - μ) / σ) V (Λ + ε λ_max)^(-1/2)        x_{n+1} = a(x_n W_n + b_n)        E = s (x_N W_N + b_N)
 
 μ and σ are the mean and standard deviation of each feature over the atoms of one element in the training set, V and Λ
-the eigenvectors and eigenvalues of their correlations. Symmetry functions are nearly linear combinations of one another
-(Λ spans fifteen decades), so without V gradient descent sees only the few directions of large variance; ε says down to
-which share of the largest variance directions are brought to unit size. Features that do not vary in the training set
-(padding among them) are left out, since nothing could be learned of them.
-J. Behler, M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007); Y. LeCun et al., Efficient BackProp (1998).
+the eigenvectors and eigenvalues of their correlations (math/whitening.py). Features that do not vary in the training
+set (padding among them) are left out, since nothing could be learned of them.
+J. Behler, M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
 """
 
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from cambrian.contracts.lammps import NetworkLayer, NetworkTable
 from cambrian.contracts.regressor import Regressor
 from cambrian.errors import UserError
 from cambrian.math.layers import ACTIVATIONS, Activation, SpeciesLinear
+from cambrian.math.whitening import whitening
 
 LAMMPS_ACTIVATIONS = {"tanh": "tanh", "sigmoid": "sigmoid", "identity": "linear"}
 
@@ -60,7 +59,7 @@ class NeuralRegressor(Regressor):
         """Scales from the features of each element, weights from the seed."""
         groups = [features[species == s] for s in range(n_species)]
         self.center = torch.stack([g.mean(dim=0) if len(g) else features.new_zeros(features.shape[1]) for g in groups])
-        self.transform = torch.stack([_whitened(g, self.whitening) for g in groups])
+        self.transform = torch.stack([whitening(g, self.whitening) for g in groups])
         generator = torch.Generator().manual_seed(self.seed)
         sizes = [features.shape[1], *self.hidden, 1]
         for k, layer in enumerate(self.layers):
@@ -99,17 +98,3 @@ class NeuralRegressor(Regressor):
     def example(cls) -> "NeuralRegressor":
         """A small instance, not yet set up."""
         return cls(hidden=(6, 5))
-
-
-def _whitened(features: Float[Tensor, "rows features"], share: float) -> Float[Tensor, "features features"]:
-    """The map from centered features to inputs of unit variance, without columns that do not vary."""
-    if len(features) < 2:
-        return features.new_zeros(features.shape[1], features.shape[1])
-    deviation = features.std(dim=0)
-    smallest = 1e-12 * features.abs().amax(dim=0).clamp(min=1.0)
-    inverse = torch.where(deviation > smallest, 1 / deviation, torch.zeros_like(deviation))
-    standard = (features - features.mean(dim=0)) * inverse
-    variances, directions = torch.linalg.eigh(standard.mT @ standard / len(features))
-    variances = variances.clamp(min=0.0)
-    largest = variances.max().clamp(min=torch.finfo(features.dtype).tiny)
-    return inverse[:, None] * directions / (variances + share * largest).sqrt()
