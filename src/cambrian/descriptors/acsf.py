@@ -4,136 +4,76 @@
     narrow    G_i = 2^(1-ζ) Σ_{j<k} (1 + λ cos θ_ijk)^ζ e^(-η Σ (r - r_s)²) f(r_ij) f(r_ik) f(r_jk), Σ over sides
     wide      G_i = the same without the factors of jk
 
-one function for each element (radial) or unordered pair of elements (narrow, wide) among the neighbors.
+one function for each element (radial) or unordered pair of elements (narrow, wide) among the neighbors; or of compact
+support, or weighted by atomic numbers: math/symmetry_functions.py. What sets of them there are: math/symmetry_sets.py.
 J. Behler, M. Parrinello, Phys. Rev. Lett. 98, 146401 (2007); J. Behler, J. Chem. Phys. 134, 074106 (2011).
-The numbers are computed in math/symmetry_functions.py; here they are put together for the elements.
+The numbers are computed in math/symmetry_blocks.py; here they are put together for the elements.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations_with_replacement, product
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cambrian.configurable import Configurable
+from cambrian.contracts.atomic_network import SymmetryFunctions
 from cambrian.contracts.descriptor import Descriptor
 from cambrian.data.dataset import Dataset
 from cambrian.elements import number, symbol, symbols
 from cambrian.errors import UserError
 from cambrian.graph import Graph
+from cambrian.graph.stars import Chunk, chunks
 from cambrian.math.envelopes import CosineEnvelope, Envelope
-from cambrian.math.symmetry_functions import (
-    Block,
-    Kind,
-    NarrowBlock,
-    RadialBlock,
-    Stars,
-    SymmetryFunction,
-    WideBlock,
-    WideTripletBlock,
-)
-from cambrian.math.symmetry_grids import Grid, ImbalzanoCentered, ImbalzanoShifted, Points
-
-SLOTS_AT_ONCE = 4096  # neighbors worked on together: bounds memory, and stays in cache
-
-
-class FunctionSet(Configurable, ABC):
-    """Some symmetry functions, decided for every central element once the elements are known."""
-
-    rooms = ("descriptors",)
-
-    @abstractmethod
-    def functions(self, center: int, elements: list[int], cutoff: float) -> Iterator[SymmetryFunction]:
-        """Functions of a central element (atomic number); their neighbors are indices into `elements`."""
-
-
-class Radial(FunctionSet):
-    """Radial functions on a grid, for every element of neighbor; `cutoff` is the descriptor's where not given."""
-
-    def __init__(self, grid: Grid, cutoff: float | None = None):
-        self.grid, self.cutoff = grid, cutoff
-
-    def functions(self, center: int, elements: list[int], cutoff: float) -> Iterator[SymmetryFunction]:
-        """By element, then by point of the grid."""
-        reach = self.cutoff or cutoff
-        for s, (eta, shift) in product(range(len(elements)), self.grid.points(reach)):
-            yield SymmetryFunction("radial", (s,), eta, shift, reach)
-
-
-class Angular(FunctionSet, ABC):
-    """Angular functions on a grid, for every pair of elements, every ζ in `zetas` and every λ in `signs`."""
-
-    @property
-    @abstractmethod
-    def kind(self) -> Kind:
-        """Which of the angular forms it is: narrow or wide."""
-
-    def __init__(
-        self,
-        grid: Grid,
-        zetas: tuple[float, ...] = (1, 2, 4, 16),
-        signs: tuple[float, ...] = (-1, 1),
-        cutoff: float | None = None,
-    ):
-        if min(zetas) < 1:
-            raise ValueError(
-                f"zetas must be 1 or more, not {min(zetas)}: below, forces diverge where three atoms align"
-            )
-        self.grid, self.zetas, self.signs, self.cutoff = grid, zetas, signs, cutoff
-
-    def functions(self, center: int, elements: list[int], cutoff: float) -> Iterator[SymmetryFunction]:
-        """By pair of elements, point of the grid, ζ, then λ."""
-        reach = self.cutoff or cutoff
-        pairs = combinations_with_replacement(range(len(elements)), 2)
-        for pair, (eta, shift), zeta, sign in product(pairs, self.grid.points(reach), self.zetas, self.signs):
-            yield SymmetryFunction(self.kind, pair, eta, shift, reach, zeta, sign)
-
-
-class Narrow(Angular):
-    """Narrow angular functions: all three sides of a triangle fade with distance (n2p2 type 3)."""
-
-    @property
-    def kind(self) -> Kind:
-        """With the window of the third side."""
-        return "narrow"
-
-
-class Wide(Angular):
-    """Wide angular functions: only the two sides at the center fade (n2p2 type 9); whole ζ cost no triplets."""
-
-    @property
-    def kind(self) -> Kind:
-        """Without the window of the third side."""
-        return "wide"
+from cambrian.math.symmetry_functions import AnyFunction, CompactFunction, SymmetryFunction
+from cambrian.math.symmetry_grids import ImbalzanoCentered, ImbalzanoShifted, Points, ShiftedIntervals
+from cambrian.math.symmetry_plan import Part, parts_of
+from cambrian.math.symmetry_sets import CompactNarrow, FunctionSet, Narrow, Radial, Weighted, Wide
+from cambrian.math.symmetry_words import words
 
 
 class Listed(FunctionSet):
     """Functions one by one for each central element, as the files of other programs have them.
 
-    table: {element: [{kind, neighbors, eta, shift, cutoff, zeta, lambda}, ...]}; `neighbors` is `O` or `O-H`, eta in
-    1/Å², shift and cutoff in Å; zeta and lambda only where angular. Elements that are absent have none.
+    table: {element: [row, ...]}, each row a dictionary with `kind` (radial, narrow, wide) and `neighbors`: `O` or
+    `O-H`, or absent for all neighbors weighted by their atomic numbers. Gaussian rows go on with eta (1/Å²), shift (Å),
+    cutoff (Å; the descriptor's where absent), and zeta and lambda where angular; compact rows, known by their `core`
+    (p1 to p4, or e), with lower and cutoff (Å), angle_low and angle_high (degrees) where angular, and asymmetric.
+    Elements that are absent have none.
     """
 
     def __init__(self, table: dict[str, list[dict]]):
         self.table = table
 
-    def functions(self, center: int, elements: list[int], cutoff: float) -> Iterator[SymmetryFunction]:
+    def functions(self, center: int, elements: list[int], cutoff: float) -> Iterator[AnyFunction]:
         """As listed; functions of elements that the data do not hold are left out."""
         for row in self.table.get(symbol(center), []):
-            numbers = [number(s) for s in row["neighbors"].split("-")]
+            numbers = [number(s) for s in row["neighbors"].split("-")] if row.get("neighbors") else []
             if all(z in elements for z in numbers):
-                yield SymmetryFunction(
-                    kind=row["kind"],
-                    neighbors=tuple(sorted(elements.index(z) for z in numbers)),
-                    eta=float(row["eta"]),
-                    shift=float(row.get("shift", 0.0)),
-                    cutoff=float(row.get("cutoff", cutoff)),
-                    zeta=float(row.get("zeta", 0.0)),
-                    lam=float(row.get("lambda", 0.0)),
-                )
+                yield _listed(row, tuple(sorted(elements.index(z) for z in numbers)), cutoff)
+
+
+def _listed(row: dict, neighbors: tuple[int, ...], cutoff: float) -> AnyFunction:
+    if "core" in row:
+        return CompactFunction(
+            kind=row["kind"],
+            neighbors=neighbors,
+            core=row["core"],
+            lower=float(row["lower"]),
+            cutoff=float(row.get("cutoff", cutoff)),
+            angle_low=float(row.get("angle_low", 0.0)),
+            angle_high=float(row.get("angle_high", 180.0)),
+            asymmetric=bool(row.get("asymmetric", False)),
+        )
+    return SymmetryFunction(
+        kind=row["kind"],
+        neighbors=neighbors,
+        eta=float(row["eta"]),
+        shift=float(row.get("shift", 0.0)),
+        cutoff=float(row.get("cutoff", cutoff)),
+        zeta=float(row.get("zeta", 0.0)),
+        lam=float(row.get("lambda", 0.0)),
+    )
 
 
 STANDARD = (Radial(ImbalzanoCentered(6)), Radial(ImbalzanoShifted(6)), Wide(ImbalzanoCentered(3)))
@@ -162,7 +102,7 @@ class ACSF(Descriptor):
         """Take the elements of the training set."""
         self.elements = torch.tensor(train.numbers, dtype=torch.int64)
 
-    def functions_of(self, atomic_number: int) -> list[SymmetryFunction]:
+    def functions_of(self, atomic_number: int) -> list[AnyFunction]:
         """The functions of a central element in the order of the columns."""
         elements = self.elements.tolist()
         functions = [f for s in self.functions for f in s.functions(int(atomic_number), elements, self.cutoff)]
@@ -170,6 +110,16 @@ class ACSF(Descriptor):
             if f.cutoff > self.cutoff + 1e-12:
                 raise UserError(f"a symmetry function has the cutoff {f.cutoff} Å, beyond the {self.cutoff} Å of ACSF")
         return functions
+
+    def name_of(self, atomic_number: int, feature: int) -> str:
+        """Kind, neighbors and parameters of a function: `wide Si-Si, η 0.05 1/Å², ζ 4, λ -1`."""
+        function = self.functions_of(atomic_number)[feature]
+        reach = "" if function.cutoff == self.cutoff else f", cutoff {function.cutoff:g} Å"
+        return words(function, symbols(self.elements.tolist())) + reach
+
+    def symmetry_functions(self) -> SymmetryFunctions:
+        """The functions of every element with the envelope, for other programs."""
+        return SymmetryFunctions({z: self.functions_of(z) for z in self.elements.tolist()}, self.envelope)
 
     def n_features_of(self, atomic_number: int) -> int:
         """Number of functions of a central element."""
@@ -184,13 +134,10 @@ class ACSF(Descriptor):
         """Values of all functions of every atom; raises UserError for an element that was not in `setup`."""
         species = self._species(graph)
         found = graph.r_ij.new_zeros(graph.n_atoms, self.n_features)
-        for plan in self._all_plans():
-            members = torch.isin(species, plan.centers)
-            for part in plan.parts:
-                for chunk in _chunks(graph, species, members, part.block.cutoff, len(self.elements)):
-                    values = part.block.features(chunk.stars)
-                    rows = chunk.atoms[:, None].expand(-1, len(part.target))
-                    found = found.index_put((rows, part.target.expand_as(rows)), values[:, part.source])
+        for part, chunk in self._work(graph, species):
+            values = part.block.features(chunk.stars)
+            rows = chunk.atoms[:, None].expand(-1, len(part.target))
+            found = found.index_put((rows, part.target.expand_as(rows)), values[:, part.source])
         return found
 
     def jacobian(self, graph: Graph) -> tuple[Float[Tensor, "atoms features"], Float[Tensor, "edges 3 features"]]:
@@ -198,13 +145,21 @@ class ACSF(Descriptor):
         species = self._species(graph)
         derivative = graph.r_ij.new_zeros(graph.n_edges, 3, self.n_features)
         with torch.no_grad():
-            for plan in self._all_plans():
-                members = torch.isin(species, plan.centers)
-                for part in plan.parts:
-                    for chunk in _chunks(graph, species, members, part.block.cutoff, len(self.elements)):
-                        values = part.block.jacobian(chunk.stars)[chunk.row, chunk.slot]
-                        derivative[chunk.edges[:, None], :, part.target] = values[:, :, part.source].mT
+            for part, chunk in self._work(graph, species):
+                values = part.block.jacobian(chunk.stars)[chunk.row, chunk.slot]
+                derivative[chunk.edges[:, None], :, part.target] = values[:, :, part.source].mT
             return self.features(graph), derivative
+
+    def _work(self, graph: Graph, species: Int[Tensor, "atoms"]) -> Iterator[tuple[Part, Chunk]]:
+        """Every block with the neighborhoods it is for, some at a time."""
+        by_element = torch.nn.functional.one_hot(species, len(self.elements)).to(graph.r_ij)
+        weights = graph.numbers[:, None].to(graph.r_ij)
+        for plan in self._all_plans():
+            centers = torch.isin(species, plan.centers)
+            for part in plan.parts:
+                membership = weights if part.family.weighted else by_element
+                for chunk in chunks(graph, membership, centers, part.family.cutoff):
+                    yield part, chunk
 
     def _species(self, graph: Graph) -> Int[Tensor, "atoms"]:
         known = torch.isin(graph.numbers, self.elements)
@@ -219,32 +174,30 @@ class ACSF(Descriptor):
         """One plan for each different list of functions; decided by the elements, which the archive restores."""
         elements = tuple(self.elements.tolist())
         if elements not in self._plans:
-            centers: dict[tuple[SymmetryFunction, ...], list[int]] = {}
+            centers: dict[tuple[AnyFunction, ...], list[int]] = {}
             for s, z in enumerate(elements):
                 centers.setdefault(tuple(self.functions_of(z)), []).append(s)
             plans = [
-                _Plan.of(functions, members, self.envelope, len(elements)) for functions, members in centers.items()
+                _Plan(torch.tensor(members), parts_of(list(fs), self.envelope, len(elements)), len(fs))
+                for fs, members in centers.items()
             ]
             self._plans = {elements: plans}
         return self._plans[elements]
 
     @classmethod
     def example(cls) -> "ACSF":
-        """All three kinds for hydrogen, carbon and oxygen."""
+        """All three kinds, weighted ones and compact ones, for hydrogen, carbon and oxygen."""
         angular = Points([[0.05, 0.0], [0.4, 1.0]])
-        sets = [Radial(ImbalzanoShifted(3)), Narrow(angular, zetas=(1, 4), cutoff=3.0), Wide(angular, zetas=(1, 3))]
+        sets = [
+            Radial(ImbalzanoShifted(3)),
+            Narrow(angular, zetas=(1, 4), cutoff=3.0),
+            Wide(angular, zetas=(1, 3)),
+            Weighted(Wide(Points([[0.1, 0.0]]), zetas=(2,))),
+            CompactNarrow(ShiftedIntervals(2), n_angles=3),
+        ]
         descriptor = cls(cutoff=4.0, functions=sets)
         descriptor.elements = torch.tensor([1, 6, 8])
         return descriptor
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A block, and which of its columns go where among the features."""
-
-    block: Block
-    source: Tensor
-    target: Tensor
 
 
 @dataclass(frozen=True)
@@ -252,75 +205,5 @@ class _Plan:
     """How the functions of some central elements (species indices), all with the same list, are computed."""
 
     centers: Tensor
-    parts: list[_Part]
+    parts: list[Part]
     n_features: int
-
-    @classmethod
-    def of(
-        cls, functions: tuple[SymmetryFunction, ...], centers: list[int], envelope: Envelope, n_species: int
-    ) -> "_Plan":
-        """Group functions so that exponentials and moments are shared: by kind and cutoff, then by combinations."""
-        combinations: dict[tuple, list] = {}
-        for f in functions:
-            combinations.setdefault((_block_class(f), f.cutoff, (f.eta, f.shift)), []).append((f.zeta, f.lam))
-        channels: dict[tuple, list] = {}
-        for (kind, cutoff, channel), pairs in combinations.items():
-            channels.setdefault((kind, cutoff, tuple(sorted(set(pairs)))), []).append(channel)
-        parts = []
-        for (kind, cutoff, pairs), members in channels.items():
-            block = kind(members, list(pairs), cutoff, envelope)
-            columns = list(product(block.neighbors(n_species), members, pairs))
-            place = {(kind, cutoff, *column): k for k, column in enumerate(columns)}
-            keys = [(_block_class(f), f.cutoff, f.neighbors, (f.eta, f.shift), (f.zeta, f.lam)) for f in functions]
-            found = [(place[key], target) for target, key in enumerate(keys) if key in place]
-            source, target = torch.tensor(found, dtype=torch.int64).T
-            parts.append(_Part(block, source, target))
-        return cls(torch.tensor(centers), parts, len(functions))
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """Some stars, and where they come from: their atoms, and for each edge its row and slot among the stars."""
-
-    stars: Stars
-    atoms: Tensor
-    edges: Tensor
-    row: Tensor
-    slot: Tensor
-
-
-def _block_class(f: SymmetryFunction) -> type[Block]:
-    is_whole = f.zeta == int(f.zeta)
-    return {"radial": RadialBlock, "narrow": NarrowBlock, "wide": WideBlock if is_whole else WideTripletBlock}[f.kind]
-
-
-def _chunks(graph: Graph, species: Tensor, members: Tensor, cutoff: float, n_species: int) -> Iterator[_Chunk]:
-    """The neighborhoods of the atoms in `members`, some at a time, each set padded to its own most neighbors."""
-    near = (graph.r_ij.detach() ** 2).sum(dim=-1) < cutoff**2
-    edges = torch.nonzero(near & members[graph.center])[:, 0]
-    counts = torch.bincount(graph.center[edges], minlength=graph.n_atoms)
-    atoms = torch.nonzero(counts)[:, 0]  # without neighbors every function is zero
-    counts = counts[atoms]
-    first = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
-    for start, stop in _spans(counts.tolist()):
-        chosen = edges[first[start] : first[stop]]
-        row = torch.repeat_interleave(torch.arange(stop - start, device=edges.device), counts[start:stop])
-        slot = torch.arange(len(chosen), device=edges.device) - (first[start:stop] - first[start])[row]
-        shape = (stop - start, int(counts[start:stop].max()))
-        outside = graph.r_ij.new_tensor([2 * cutoff, 0.0, 0.0]).expand(*shape, 3)
-        vectors = outside.index_put((row, slot), graph.r_ij[chosen])
-        kinds = torch.nn.functional.one_hot(species[graph.neighbor[chosen]], n_species).to(vectors)
-        one_hot = vectors.new_zeros(*shape, n_species).index_put((row, slot), kinds)
-        yield _Chunk(Stars(vectors, one_hot), atoms[start:stop], chosen, row, slot)
-
-
-def _spans(counts: list[int]) -> Iterator[tuple[int, int]]:
-    """Ranges of stars that together have about SLOTS_AT_ONCE slots, padding included."""
-    start, most = 0, 0
-    for k, count in enumerate(counts):
-        most = max(most, count)
-        if k > start and most * (k + 1 - start) > SLOTS_AT_ONCE:
-            yield start, k
-            start, most = k, count
-    if counts:
-        yield start, len(counts)
