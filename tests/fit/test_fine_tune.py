@@ -104,7 +104,11 @@ def test_no_epochs_leave_the_start_as_it_is(networks):
     before = {name: value.clone() for name, value in networks.state_dict().items()}
     result = fit(deepcopy(networks), DENSE, network(0)[1], warm=WarmStart(LOOSE))
     after = result.potential.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before)
+    ranges = {name for name in before if name.endswith((".lowest", ".highest"))}
+    assert all(torch.equal(before[name], after[name]) for name in before.keys() - ranges)
+    lowest = [name for name in ranges if name.endswith(".lowest")]
+    assert lowest
+    assert all((after[name] < before[name]).any() for name in lowest), "ranges reach over the new data too"
     assert result.metrics()["start"]["new"]["before"] == result.metrics()["start"]["new"]["after"]
 
 

@@ -26,7 +26,7 @@ class DescriptorPotential(Potential):
 
     `lowest` and `highest` (species, features) are the ranges of the features over the training set, which tell
     extrapolation; NaN for a species without any row, None before `setup` and for descriptors of whole structures.
-    `observer`, where it is set, is shown the graph and the features of every evaluation; see contracts/extrapolation.py.
+    `observer`, where set, is shown graph and features of every evaluation (contracts/extrapolation.py).
     """
 
     lowest: Float[Tensor, "species features"] | None

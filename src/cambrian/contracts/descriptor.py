@@ -77,6 +77,10 @@ class Descriptor(Configurable, nn.Module, ABC):
             ]
         return features.detach(), torch.stack(columns, dim=-1) if columns else r_ij.new_zeros(*r_ij.shape, 0)
 
+    def name_of(self, atomic_number: int, feature: int) -> str:
+        """What a column of an element's features measures, in words, where columns have a meaning."""
+        return f"feature {feature}"
+
     def kernel(self) -> DescriptorKernel | None:
         """The compiled route to these features where one exists on this machine."""
         return None

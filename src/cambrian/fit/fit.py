@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cambrian.contracts.compose import DescriptorPotential
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.predict import Predicted, predict
 from cambrian.contracts.solver import Solution, Solver
@@ -106,6 +107,8 @@ def fit(
         problem.train = warm.joined(train, seed)
         for term in potential.terms():
             term.posterior = None  # that of the coefficients the fit begins with
+            if isinstance(term, DescriptorPotential):
+                term.widen_ranges(problem.train)
     data_hash = problem.train.hash
     solution = solver.solve(problem)
     seconds = time.monotonic() - start

@@ -1,0 +1,192 @@
+"""An environment outside the range of the training set's features is one the potential was never shown.
+
+    u_ik = max( G_ik - G_k^max, G_k^min - G_ik, 0 ) / w_k          w_k = G_k^max - G_k^min          u_i = max_k u_ik
+
+with the range of each element's features over the training set, which the potential carries. A feature that hardly
+varies there counts with a thousandth of the widest range, so that any sight of what was absent is seen. One feature of
+one atom outside its range is an extrapolation warning, as n2p2 counts them.
+
+A. Singraber, J. Behler, C. Dellago, J. Chem. Theory Comput. 15, 1827 (2019) (extrapolation warnings).
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cambrian.contracts.compose import Committee, DescriptorPotential
+from cambrian.contracts.potential import Potential
+from cambrian.data.dataset import Dataset
+from cambrian.elements import symbol
+from cambrian.errors import UserError
+from cambrian.graph import Graph
+
+LEAST_WIDTH = 1e-3  # of the widest range of an element
+ROUNDING = 1e-9  # in widths: the same structure by another route
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A feature of an atom outside its range: `severity` in widths of the range, `above` it or below."""
+
+    atom: int
+    element: str
+    feature: str
+    severity: float
+    above: bool
+
+    def __str__(self) -> str:
+        side = "above" if self.above else "below"
+        return f"{self.element} {self.atom}: {self.feature}: {self.severity:.2g} widths {side} the training range"
+
+
+@dataclass(frozen=True)
+class FeatureRange:
+    """Lowest and highest value of every feature for each element of a term."""
+
+    term: DescriptorPotential
+    lowest: Float[Tensor, "elements features"]
+    highest: Float[Tensor, "elements features"]
+
+    @classmethod
+    def stored(cls, term: DescriptorPotential) -> "FeatureRange":
+        """The ranges that the term keeps of its training set; raises UserError for one from before they were kept."""
+        if term.lowest is None or term.highest is None:
+            raise UserError(
+                "this potential was fitted before ranges of features were kept; fit it again to be told where it "
+                "extrapolates"
+            )
+        return cls(term, term.lowest, term.highest)
+
+    @classmethod
+    def of(cls, term: DescriptorPotential, known: Dataset) -> "FeatureRange":
+        """Those of its training set; where the term does not keep them, computed over all atoms of `known`."""
+        if term.lowest is None:
+            return cls(term, *term.ranges(known))
+        return cls.stored(term)
+
+    def outside(
+        self, features: Float[Tensor, "atoms features"], species: Int[Tensor, "atoms"]
+    ) -> Float[Tensor, "atoms features"]:
+        """How far outside its range every feature of each atom lies, in widths; zero inside, NaN counts as infinite."""
+        width = self.highest - self.lowest
+        width = torch.maximum(width, LEAST_WIDTH * width.amax(dim=1, keepdim=True)).clamp(min=1e-12)[species]
+        beyond = torch.maximum(features - self.highest[species], self.lowest[species] - features) / width
+        return torch.where(beyond <= ROUNDING, 0.0, beyond).nan_to_num(nan=torch.inf)
+
+    def excess(self, graph: Graph) -> Float[Tensor, "atoms"]:
+        """How far outside the range, in its widths, the worst feature of each atom lies."""
+        near = graph.within(self.term.cutoff)
+        with torch.no_grad():
+            features, species = self.term.fastest.features(near), self.term.species(near)
+        return self.outside(features, species).amax(dim=1)
+
+
+def described(potential: Potential) -> list[DescriptorPotential]:
+    """The terms with a descriptor of atoms, a committee's first member lending its own.
+
+    Raises UserError where there is none.
+    """
+    terms = [inner for term in potential.terms() for inner in _terms_of(term)]
+    found = [t for t in terms if isinstance(t, DescriptorPotential) and t.descriptor.per == "atom"]
+    if not found:
+        raise UserError(
+            "extrapolation is measured on the features of a descriptor of atoms, which this potential does not have; "
+            "take CommitteeDisagreement"
+        )
+    return found
+
+
+def _terms_of(term: Potential) -> list[Potential]:
+    return list(term.members[0].terms()) if isinstance(term, Committee) else [term]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one evaluation showed of one term: `outside` (atoms, features) in widths, zero for ghosts."""
+
+    range: FeatureRange
+    features: Float[Tensor, "atoms features"]
+    species: Int[Tensor, "atoms"]
+    outside: Float[Tensor, "atoms features"]
+
+    def where(self, atom: int, feature: int) -> Outside:
+        """A feature of an atom in words."""
+        s = int(self.species[atom])
+        z = int(self.range.term.elements[s])
+        return Outside(
+            atom=atom,
+            element=symbol(z),
+            feature=self.range.term.descriptor.name_of(z, feature),
+            severity=float(self.outside[atom, feature]),
+            above=bool(self.features[atom, feature] > self.range.highest[s, feature]),
+        )
+
+    @property
+    def worst(self) -> Outside | None:
+        """What lies furthest outside; None where nothing does."""
+        if not len(self.outside) or not self.outside.any():
+            return None
+        atom, feature = divmod(int(self.outside.argmax()), self.outside.shape[1])
+        return self.where(atom, feature)
+
+
+class ExtrapolationWatch:
+    """Looks on while a potential is evaluated by anyone: `with ExtrapolationWatch(potential) as watch: ...`.
+
+    It judges the very features the forces are made of, so that it costs a comparison. Raises UserError for a potential
+    that cannot tell.
+    """
+
+    def __init__(self, potential: Potential):
+        self.ranges = [FeatureRange.stored(term) for term in described(potential)]
+        self._shown: dict[int, tuple[Graph, Tensor]] = {}
+
+    @property
+    def computes_features(self) -> bool:
+        """Whether watching makes some term compute features that it would not need for its forces."""
+        terms = [r.term for r in self.ranges]
+        return any(t.regressor.constant_slopes() is not None and t.descriptor.kernel() is not None for t in terms)
+
+    def listen(self, to: bool = True) -> None:
+        """Look at coming evaluations, or let them pass."""
+        for k, known in enumerate(self.ranges):
+            known.term.observer = self._keeper(k) if to else None
+        self._shown = {}
+
+    def __enter__(self) -> "ExtrapolationWatch":
+        self.listen()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.listen(False)
+
+    def _keeper(self, k: int):
+        def keep(graph: Graph, features: Tensor) -> None:
+            self._shown[k] = graph, features
+
+        return keep
+
+    def seen(self) -> list[Seen]:
+        """What the last evaluation showed of each term; empty where there was none."""
+        return [self._judged(known, *self._shown[k]) for k, known in enumerate(self.ranges) if k in self._shown]
+
+    def _judged(self, known: FeatureRange, graph: Graph, features: Tensor) -> Seen:
+        species = known.term.species(graph)
+        outside = known.outside(features, species)
+        if not bool(graph.owned.all()):
+            outside = outside * graph.owned[:, None]
+        return Seen(known, features, species, outside)
+
+
+def severities(seen: list[Seen]) -> Float[Tensor, "atoms"]:
+    """How far outside its ranges each atom lies by its worst feature."""
+    return torch.stack([s.outside.amax(dim=1) for s in seen]).amax(dim=0)
+
+
+def worst(seen: list[Seen]) -> Outside | None:
+    """What lies furthest outside among all terms; None where nothing does."""
+    found = [w for s in seen if (w := s.worst) is not None]
+    return max(cast(list[Outside], found), key=lambda w: w.severity, default=None)
