@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from cambrian.contracts.atomic_network import AtomicNetwork
 from cambrian.contracts.lammps import NetworkLayer, NetworkTable
 from cambrian.contracts.regressor import Regressor
 from cambrian.errors import UserError
@@ -93,6 +94,31 @@ class NeuralRegressor(Regressor):
         weights[-1], biases[-1] = self.energy_scale * weights[-1], self.energy_scale * biases[-1]
         names = [*[name] * len(self.hidden), "linear"]
         return NetworkTable(self.center, tuple(map(NetworkLayer, weights, biases, names)))
+
+    def networks(self) -> list[AtomicNetwork]:
+        """Whitening inside the first layer, the scale of energies inside the last."""
+        name = self.arguments["activation"]
+        found = []
+        for s, (mean, transform) in enumerate(zip(self.center, self.transform, strict=True)):
+            weights = [layer.weight[s].detach() for layer in self.layers]
+            biases = [layer.bias[s].detach() for layer in self.layers]
+            weights[0] = transform @ weights[0]
+            weights[-1], biases[-1] = self.energy_scale * weights[-1], self.energy_scale * biases[-1]
+            unknown = torch.full_like(mean, torch.nan)
+            found.append(
+                AtomicNetwork(
+                    scaling="center",
+                    scale_range=(0.0, 1.0),
+                    statistics=torch.stack([unknown, unknown, mean, unknown]),
+                    used=torch.ones_like(mean, dtype=torch.bool),
+                    weights=tuple(weights),
+                    biases=tuple(biases),
+                    activations=(*[name] * len(self.hidden), "identity"),
+                    averaged=False,
+                    energy_scale=1.0,
+                )
+            )
+        return found
 
     @classmethod
     def example(cls) -> "NeuralRegressor":
