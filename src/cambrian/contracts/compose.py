@@ -48,6 +48,7 @@ class DescriptorPotential(Potential):
         super().setup(train)
         self.descriptor.setup(train)
         rows, kinds = self._rows_of(train)
+        self.regressor.meet(symbols(self.elements))
         self.regressor.setup(rows, kinds, len(self.elements))
         if self.descriptor.per == "atom":
             self.lowest, self.highest = self._ranges(rows, kinds)

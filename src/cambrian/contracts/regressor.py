@@ -22,6 +22,9 @@ class Regressor(Configurable, nn.Module, ABC):
 
     rooms = ("regressors",)
 
+    def meet(self, elements: list[str]) -> None:  # noqa: B027 - most regressors treat all elements alike
+        """Learn which element (symbol) each species is; called before `setup`."""
+
     @abstractmethod
     def setup(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"], n_species: int) -> None:
         """Make the parameters, and scales from the features of the training set."""
