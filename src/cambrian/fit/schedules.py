@@ -8,6 +8,7 @@ import math
 from abc import ABC, abstractmethod
 
 from cambrian.configurable import Configurable
+from cambrian.errors import UserError
 
 
 class Schedule(Configurable, ABC):
@@ -51,3 +52,24 @@ class Exponential(Schedule):
     def factor(self, fraction: float) -> float:
         """A straight line in the logarithm."""
         return self.final ** min(fraction, 1.0)
+
+
+class OneCycle(Schedule):
+    """From `initial` up to 1 at the fraction `peak`, back down as fast, then to `final`; all in straight lines.
+
+    L. N. Smith, N. Topin, arXiv:1708.07120. The way back ends at twice `peak`, which is at most 0.5.
+    """
+
+    def __init__(self, *, initial: float = 0.1, peak: float = 0.45, final: float = 1e-3):
+        if not 0 < peak <= 0.5:
+            raise UserError(
+                f"the peak of a cycle comes after the start and at half of the training at most, not {peak}"
+            )
+        self.initial, self.peak, self.final = initial, peak, final
+
+    def factor(self, fraction: float) -> float:
+        """Up, down, and out."""
+        x = min(fraction, 1.0)
+        if x <= 2 * self.peak:
+            return self.initial + (1 - self.initial) * (1 - abs(x - self.peak) / self.peak)
+        return self.initial + (self.final - self.initial) * (x - 2 * self.peak) / (1 - 2 * self.peak)
