@@ -3,8 +3,8 @@
     E = Σ_i [ E0(s_i) + Δ(s_i) ] + ZBL + Σ_i NET([p_i, v_{s_i}])
 
 H. Montes-Campos, J. Carrete, S. Bichelmaier, L. M. Varela, G. K. H. Madsen, J. Chem. Inf. Model. 62, 88 (2022);
-residual networks and ensembles: J. Carrete et al., J. Chem. Phys. 158, 204801 (2023). Uncertainty comes from a committee
-(`fit --committee`).
+residual networks and ensembles: J. Carrete et al., J. Chem. Phys. 158, 204801 (2023). Uncertainty comes from a
+committee (`fit --committee`).
 """
 
 from copy import deepcopy

@@ -5,7 +5,7 @@
 
 v_s has a few numbers for each element s; γ and β are trained; averages run over the nodes of a layer. `skip` is
 nothing, or x_k P_k (residual networks), which lets deep networks train. μ and T whiten the features over all atoms of
-the training set (math/whitening.py). The output cannot fall below -0.28 e: add `ElementShifts` for the level of energies.
+the training set (math/whitening.py). The output cannot fall below -0.28 e: `ElementShifts` beside it sets the level.
 H. Montes-Campos, J. Carrete, S. Bichelmaier, L. M. Varela, G. K. H. Madsen, J. Chem. Inf. Model. 62, 88 (2022)
 (NeuralIL); J. Carrete, H. Montes-Campos, R. Wanzenböck, E. Heid, G. K. H. Madsen, J. Chem. Phys. 158, 204801 (2023)
 (residual); J. L. Ba, J. R. Kiros, G. E. Hinton, arXiv:1607.06450.
