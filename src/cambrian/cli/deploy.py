@@ -1,6 +1,7 @@
 """`cambrian deploy` and `cambrian import`: other programs' files, written and read."""
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,37 +14,53 @@ from cambrian.cli.console import err, out
 from cambrian.cli.options import OwnClasses, PotentialFile, load_potential, model_file
 from cambrian.errors import UserError
 
+FileUnits = Annotated[
+    str | None,
+    typer.Option("--units", help="Units of the files, e.g. 'eV, Å'.", show_default="those usual for the program"),
+]
+
 
 def deploy(
     potential: PotentialFile,
-    to: Annotated[str, typer.Option(help="Program to write for: lammps.")],
+    to: Annotated[str, typer.Option(help="Program to write for: lammps or n2p2.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for its files.")],
-    name: Annotated[str, typer.Option(help="Name of the files.")] = "potential",
+    name: Annotated[str | None, typer.Option(help="Name of the files.", show_default="potential")] = None,
+    units: FileUnits = None,
     own: OwnClasses = None,
 ) -> None:
     """Write a potential for another program, such as stock LAMMPS."""
     from cambrian.report.validation import survival_warning
 
-    write, loaded = function_of("deploy", to), load_potential(potential, own)
-    written = write(loaded, output, name=name)
+    write = function_of("deploy", to)
+    remarks: list[str] = []
+    options = options_for(write, to, remarks.append, name=name, units=units)
+    loaded = load_potential(potential, own)
+    written = write(loaded, output, **options)
     for path in written:
         out().print(escape(str(path)))
     err().print(f"Wrote {len(written)} files for {to}; the comments in them say how to use them")
+    for remark in remarks:
+        err().print(f"[bold]Note:[/] {escape(remark)}")
     if warning := survival_warning(model_file(potential), loaded):
         err().print(f"[bold red]WARNING:[/] {escape(warning)}")
 
 
 def import_(
-    program: Annotated[str, typer.Argument(metavar="PROGRAM", help="Program whose files these are: lammps.")],
+    program: Annotated[str, typer.Argument(metavar="PROGRAM", help="Program whose files these are: lammps or n2p2.")],
     place: Annotated[Path, typer.Argument(metavar="DIR", help="Folder or file to import.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Model file to write.")],
+    units: FileUnits = None,
 ) -> None:
     """Read a potential from another program's files."""
     from cambrian.contracts.archive import save
     from cambrian.elements import symbols
 
-    potential = function_of("import_{}", program)(place)
-    save(potential, output, {"imported_from": program})
+    read = function_of("import_{}", program)
+    remarks: list[str] = []
+    potential = read(place, **options_for(read, program, remarks.append, units=units))
+    save(potential, output, {"imported_from": program, "units_of_files": units, "remarks": remarks})
+    for remark in remarks:
+        err().print(escape(remark))
     err().print(f"Wrote {output}: {', '.join(symbols(potential.elements))}, cutoff {potential.cutoff:g} Å")
 
 
@@ -61,6 +78,21 @@ def function_of(function: str, program: str) -> Callable:
     if program not in known:
         raise UserError(f"'{program}' is not known here{nearest(program, known)}; there are {', '.join(known)}")
     return known[program]
+
+
+def options_for(
+    function: Callable, program: str, remark: Callable[[str], None], **given: str | None
+) -> dict[str, object]:
+    """The options of the command line that a program's function takes; raises UserError for others that were given.
+
+    `remark` goes along where the function has something to say.
+    """
+    takes = inspect.signature(function).parameters
+    options: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    for name in options:
+        if name not in takes:
+            raise UserError(f"--{name} has no meaning for {program}; leave it out")
+    return options | ({"remark": remark} if "remark" in takes else {})
 
 
 COMMANDS = {"deploy": deploy, "import": import_}

@@ -1,4 +1,4 @@
-"""What a network per element is in plain numbers: what the files of other programs hold, whoever trained it.
+"""What a network per element on symmetry functions is in plain numbers, for the files of other programs.
 
     x_k = S_min + (G_k - c_k) f_k        x_{n+1} = a_n(x_n W_n + b_n)        E = s x_N
 
@@ -17,6 +17,9 @@ from typing import Literal
 
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from cambrian.math.envelopes import Envelope
+from cambrian.math.symmetry_functions import AnyFunction
 
 Scaling = Literal["none", "center", "scale", "scale_center", "sigma"]
 
@@ -38,3 +41,11 @@ class AtomicNetwork:
     activations: tuple[str, ...]
     averaged: bool
     energy_scale: float
+
+
+@dataclass(frozen=True)
+class SymmetryFunctions:
+    """The columns of a descriptor that is made of symmetry functions, by atomic number of the central element."""
+
+    of: dict[int, list[AnyFunction]]
+    envelope: Envelope

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cambrian.configurable import Configurable
+from cambrian.contracts.atomic_network import SymmetryFunctions
 from cambrian.contracts.lammps import CoefficientTable, LammpsForm, NetworkTable
 from cambrian.data.dataset import Dataset
 from cambrian.graph import Graph
@@ -83,6 +84,10 @@ class Descriptor(Configurable, nn.Module, ABC):
 
     def kernel(self) -> DescriptorKernel | None:
         """The compiled route to these features where one exists on this machine."""
+        return None
+
+    def symmetry_functions(self) -> SymmetryFunctions | None:
+        """The functions that the columns are, once set up; None where they are something else."""
         return None
 
     def lammps(self, elements: list[str], table: CoefficientTable | NetworkTable) -> LammpsForm | None:

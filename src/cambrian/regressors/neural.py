@@ -96,14 +96,13 @@ class NeuralRegressor(Regressor):
         return NetworkTable(self.center, tuple(map(NetworkLayer, weights, biases, names)))
 
     def networks(self) -> list[AtomicNetwork]:
-        """Whitening inside the first layer, the scale of energies inside the last."""
+        """Whitening inside the first layer."""
         name = self.arguments["activation"]
         found = []
         for s, (mean, transform) in enumerate(zip(self.center, self.transform, strict=True)):
             weights = [layer.weight[s].detach() for layer in self.layers]
             biases = [layer.bias[s].detach() for layer in self.layers]
             weights[0] = transform @ weights[0]
-            weights[-1], biases[-1] = self.energy_scale * weights[-1], self.energy_scale * biases[-1]
             unknown = torch.full_like(mean, torch.nan)
             found.append(
                 AtomicNetwork(
@@ -115,7 +114,7 @@ class NeuralRegressor(Regressor):
                     biases=tuple(biases),
                     activations=(*[name] * len(self.hidden), "identity"),
                     averaged=False,
-                    energy_scale=1.0,
+                    energy_scale=self.energy_scale,
                 )
             )
         return found

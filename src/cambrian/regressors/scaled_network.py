@@ -61,7 +61,8 @@ class ScaledNetwork(Regressor):
         _check("scaling", scaling, SCALINGS)
         _check("initial", initial, INITIALS)
         self.hidden, self.functions = _shapes(hidden, activation, output)
-        self.scaling, self.scale_range = scaling, tuple(scale_range)
+        self.scaling: Scaling = scaling
+        self.scale_range = (scale_range[0], scale_range[1])
         self.averaged, self.energy_scale, self.initial, self.seed = averaged, energy_scale, initial, seed
         depth = max(len(h) for h in self.hidden) + 1
         self.layers = cast(Sequence[SpeciesLinear], nn.ModuleList(SpeciesLinear() for _ in range(depth)))
