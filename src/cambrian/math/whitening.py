@@ -24,4 +24,4 @@ def whitening(features: Float[Tensor, "rows features"], share: float) -> Float[T
     variances, directions = torch.linalg.eigh(standard.mT @ standard / len(features))
     variances = variances.clamp(min=0.0)
     largest = variances.max().clamp(min=torch.finfo(features.dtype).tiny)
-    return inverse[:, None] * directions / (variances + share * largest).sqrt()
+    return (inverse[:, None] * directions / (variances + share * largest).sqrt()).contiguous()
