@@ -28,7 +28,6 @@ OWN = {
         ("pair_kernel", "PairKernel"),
         ("ragged_histogram", "RaggedHistogram"),
         ("restrained", "Restrained"),
-        ("sgdml", "SGDML"),
         ("two_layers", "TwoLayers"),
     ]
 }

@@ -15,7 +15,7 @@ from contracts.test_potentials import close
 from cambrian.classical.isolated_atoms import IsolatedAtoms
 from cambrian.classical.zbl import ZBL
 from cambrian.contracts import Committee, DescriptorPotential, Frozen, evaluate, uncertainty
-from cambrian.data import Dataset, Labels, Structure
+from cambrian.data import Dataset, Labels
 from cambrian.descriptors.so4_bispectrum import SO4Bispectrum
 from cambrian.errors import UserError
 from cambrian.fit import Problem, Weights, fit
@@ -114,44 +114,6 @@ def test_two_sparse_kernels_are_one_solve():
 
 
 # whole molecules
-
-
-def test_force_kernel_is_that_of_sgdml():
-    """METHODS 22.1: F = Σ_j J^T (5/3σ²) e^{-qd}[(1+qd) - (5/σ²) ΔΔᵀ] J_j α_j."""
-    potential = OWN["SGDML"].example()
-    potential.permutations = None
-    sigma, alpha = potential.sigma, potential.coefficients.detach()[:-1].numpy().reshape(len(potential.inverse), -1)
-    atoms = OWN["SGDML"].example_atoms()[0]
-
-    def inverse(x):
-        x = x.reshape(3, 3)
-        return np.array([1 / np.linalg.norm(x[i] - x[j]) for i, j in ((1, 0), (2, 0), (2, 1))])
-
-    x, h = atoms.positions.ravel(), 1e-6
-    J = np.column_stack([(inverse(x + h * e) - inverse(x - h * e)) / (2 * h) for e in np.eye(9)])
-    force = np.zeros(9)
-    for D, J_j, a in zip(potential.inverse.numpy(), potential.jacobian.numpy(), alpha, strict=True):
-        delta = inverse(x) - D
-        qd = math.sqrt(5) / sigma * np.linalg.norm(delta)
-        block = 5 / (3 * sigma**2) * math.exp(-qd) * ((1 + qd) * np.eye(3) - 5 / sigma**2 * np.outer(delta, delta))
-        force += J.T @ block @ J_j @ a
-    found = evaluate(potential, graph(potential, atoms))
-    assert found.atomic_energies is None
-    np.testing.assert_allclose(found.forces.numpy().ravel(), force, atol=1e-8)
-
-
-def test_force_kernel_learns_from_forces():
-    truth = OWN["SGDML"].example()
-    data = labelled(truth, [Structure(a) for a in truth.training_atoms()])
-    fitted = OWN["SGDML"](permutations=truth.permutations)
-    only_forces = data.map(lambda s: replace(s, energy=float("nan") if s is not data[0] else s.energy))
-    fit(fitted, only_forces, LeastSquares(ridge=1e-12))
-    for s in data:
-        found = evaluate(fitted, graph(fitted, s.atoms))
-        np.testing.assert_allclose(found.forces.numpy(), s.forces, atol=1e-5)
-        np.testing.assert_allclose(found.energy.numpy(), s.energy, atol=1e-5)
-    new = graph(truth, *truth.example_atoms())
-    np.testing.assert_allclose(evaluate(fitted, new).forces, evaluate(truth, new).forces, atol=1e-3)
 
 
 def test_coulomb_matrix_of_water():
