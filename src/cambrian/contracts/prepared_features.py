@@ -13,6 +13,8 @@ which is what a filter that learns from single components looks at.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING
 
 import torch
@@ -51,13 +53,14 @@ class StoredJacobian:
     def of(cls, graph: Graph, dense: Float[Tensor, "edges 3 features"]) -> "StoredJacobian":
         """Store what is not zero, where leaving out the rest is worth it."""
         n_edges, _, n_features = dense.shape
-        kinds = torch.stack([graph.numbers[graph.center], graph.numbers[graph.neighbor]], dim=1)
+        centers, neighbors = graph.numbers[graph.center], graph.numbers[graph.neighbor]
+        elements = torch.unique(graph.numbers).tolist()
         blocks: dict[tuple[int, int] | None, JacobianBlock] = {}
-        for kind in torch.unique(kinds, dim=0):
-            edges = torch.nonzero((kinds == kind).all(dim=1))[:, 0]
+        for kind in product(elements, elements):
+            edges = torch.nonzero((centers == kind[0]) & (neighbors == kind[1]))[:, 0]
             part = dense[edges]
             columns = torch.nonzero((part != 0).flatten(0, 1).any(dim=0))[:, 0]
-            blocks[int(kind[0]), int(kind[1])] = JacobianBlock(edges, columns, part[:, :, columns])
+            blocks[kind] = JacobianBlock(edges, columns, part[:, :, columns])
         if sum(b.values.numel() for b in blocks.values()) > WORTH_IT * dense.numel():
             blocks = {None: JacobianBlock(torch.arange(n_edges), torch.arange(n_features), dense)}
         return cls(n_edges, n_features, blocks)
@@ -156,18 +159,30 @@ class PreparedFeatures(Prepared):
         graph, features = batch([p.graph for p in parts]), torch.cat([p.features for p in parts])
         return PreparedFeatures(self.potential, graph, features, jacobian)
 
+    @cached_property
+    def _species(self) -> Tensor:
+        return self.potential.species(self.graph)
+
+    @cached_property
+    def _edges(self) -> list[tuple[Tensor, list[int]]]:
+        """Edges sorted by their center and by their neighbor, each with where those of every atom begin."""
+        found = []
+        for atoms in (self.graph.center, self.graph.neighbor):
+            counts = torch.bincount(atoms, minlength=self.graph.n_atoms)
+            found.append((torch.argsort(atoms, stable=True), [0, *counts.cumsum(0).tolist()]))
+        return found
+
     def observe(self, component: Component | None = None) -> "ObservedFeatures":
         """All atoms for an energy; for a force on an atom, those in whose stars it stands."""
-        species = self.potential.species(self.graph)
+        species = self._species
         if component is None:
             rows = torch.nonzero(self.graph.owned)[:, 0]
             return ObservedFeatures(self.potential, self.features[rows], None, species[rows], (len(rows),))
         if self.jacobian is None:
             raise UserError("no structure has forces, so features were prepared for energies alone")
         atom, axis = component
-        outward = torch.nonzero(self.graph.center == atom)[:, 0]
-        inward = torch.nonzero(self.graph.neighbor == atom)[:, 0]
-        rows = torch.cat([torch.tensor([atom]), self.graph.center[inward]])
+        outward, inward = (order[starts[atom] : starts[atom + 1]] for order, starts in self._edges)
+        rows = torch.cat([self.graph.center.new_tensor([atom]), self.graph.center[inward]])
         own = self.jacobian.rows(outward, axis).sum(dim=0, keepdim=True)
         directions = torch.cat([own, -self.jacobian.rows(inward, axis)])
         directions = directions * self.graph.owned[rows, None]
