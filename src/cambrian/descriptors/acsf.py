@@ -24,6 +24,7 @@ from cambrian.elements import number, symbol, symbols
 from cambrian.errors import UserError
 from cambrian.graph import Graph
 from cambrian.graph.stars import Chunk, chunks
+from cambrian.graph.symmetry_route import SymmetryRoute
 from cambrian.math.envelopes import CosineEnvelope, Envelope
 from cambrian.math.symmetry_functions import AnyFunction, CompactFunction, SymmetryFunction
 from cambrian.math.symmetry_grids import ImbalzanoCentered, ImbalzanoShifted, Points, ShiftedIntervals
@@ -97,6 +98,7 @@ class ACSF(Descriptor):
         self.cutoff, self.functions, self.envelope = cutoff, tuple(functions), envelope
         self.register_buffer("elements", torch.zeros(0, dtype=torch.int64))
         self._plans: dict[tuple[int, ...], list[_Plan]] = {}
+        self._kernels: dict[tuple, SymmetryRoute | None] = {}
 
     def setup(self, train: Dataset) -> None:
         """Take the elements of the training set."""
@@ -149,6 +151,14 @@ class ACSF(Descriptor):
                 values = part.block.jacobian(chunk.stars)[chunk.row, chunk.slot]
                 derivative[chunk.edges[:, None], :, part.target] = values[:, :, part.source].mT
             return self.features(graph), derivative
+
+    def kernel(self) -> SymmetryRoute | None:
+        """The fused loops, where they are compiled and know all of these functions and the envelope."""
+        known = (self.elements.device.type, *self.elements.tolist())
+        if known not in self._kernels:
+            functions = [self.functions_of(z) for z in self.elements.tolist()]
+            self._kernels = {known: SymmetryRoute.of(functions, self.elements, self.envelope)}
+        return self._kernels[known]
 
     def _work(self, graph: Graph, species: Int[Tensor, "atoms"]) -> Iterator[tuple[Part, Chunk]]:
         """Every block with the neighborhoods it is for, some at a time."""

@@ -1,4 +1,4 @@
-"""The compiled library: found, loaded, and its C ABI declared once (`bispectrum.h`).
+"""The compiled library: found, loaded, and its C ABI declared once (`bispectrum.h`, `symmetry_functions.h`).
 
 The library is optional. Where no compiler was found at installation, or where loading fails, `available()` is False,
 the reason stands in `missing()`, and callers go on with torch.
@@ -53,6 +53,13 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         "cambrian_bispectrum_pull": (ctypes.c_int, [pointer, edges, pointer, pointer]),
         "cambrian_bispectrum_energies_and_pull": (ctypes.c_int, [pointer, pointer, edges, pointer, pointer, pointer]),
         "cambrian_bispectrum_jacobian": (ctypes.c_int, [pointer, edges, pointer, pointer]),
+        "cambrian_symmetry_new": (pointer, [ctypes.c_int, pointer, ctypes.c_int64, pointer, pointer]),
+        "cambrian_symmetry_free": (None, [pointer]),
+        "cambrian_symmetry_n_features": (ctypes.c_int, [pointer]),
+        "cambrian_symmetry_features": (ctypes.c_int, [pointer, pointer, pointer]),
+        "cambrian_symmetry_pull": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
+        "cambrian_symmetry_energies_and_pull": (ctypes.c_int, [pointer, pointer, pointer, pointer, pointer]),
+        "cambrian_symmetry_jacobian": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(library, name)

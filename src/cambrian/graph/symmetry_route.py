@@ -1,0 +1,96 @@
+"""Symmetry functions of a graph by the compiled loops: which of them the loops know, and the arrays they read."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cambrian.graph.graph import Graph
+from cambrian.math.envelopes import (
+    CosineEnvelope,
+    Envelope,
+    ExponentialEnvelope,
+    HardEnvelope,
+    PolynomialEnvelope,
+    TanhCubeEnvelope,
+    UnitTanhCubeEnvelope,
+)
+from cambrian.math.symmetry_functions import AnyFunction, SymmetryFunction
+from cambrian.native.library import available
+from cambrian.native.symmetry_functions import HIGHEST_ZETA, MOST_SPECIES, Fading, Gaussian, SymmetryKernel
+
+
+@dataclass(frozen=True)
+class SymmetryRoute:
+    """A `DescriptorKernel` of symmetry functions; `elements` are the atomic numbers of the species, ascending."""
+
+    elements: Int[Tensor, "species"]
+    loops: SymmetryKernel
+
+    @classmethod
+    def of(
+        cls, functions: list[list[AnyFunction]], elements: Int[Tensor, "species"], envelope: Envelope
+    ) -> "SymmetryRoute | None":
+        """For the functions of each species; None where the loops are not compiled or do not know one of them."""
+        fading = _fading(envelope)
+        on_cpu = elements.device.type == "cpu"
+        if fading is None or not on_cpu or not 0 < len(elements) <= MOST_SPECIES or not available():
+            return None
+        rows = []
+        for species, members in enumerate(functions):
+            for column, f in enumerate(members):
+                if not isinstance(f, SymmetryFunction) or f.zeta > HIGHEST_ZETA or f.eta < 0:
+                    return None
+                first, second = (*f.neighbors, -1, -1)[:2]
+                rows.append(Gaussian(species, f.kind, first, second, column, f.eta, f.shift, f.cutoff, f.zeta, f.lam))
+        return cls(elements, SymmetryKernel(rows, [float(z) for z in elements], fading))
+
+    def features(self, graph: Graph) -> Float[Tensor, "atoms features"]:
+        """The same values as the descriptor's own `features`."""
+        return torch.from_numpy(self.loops.features(*self._stars(graph))).to(graph.r_ij)
+
+    def jacobian(self, graph: Graph) -> tuple[Float[Tensor, "atoms features"], Float[Tensor, "edges 3 features"]]:
+        """The same values as the descriptor's own `jacobian`."""
+        features, jacobian = self.loops.jacobian(*self._stars(graph))
+        return torch.from_numpy(features).to(graph.r_ij), torch.from_numpy(jacobian).to(graph.r_ij)
+
+    def pull(self, graph: Graph, slopes: Float[Tensor, "atoms features"]) -> Float[Tensor, "edges 3"]:
+        """dE/dr_ij of every edge."""
+        return torch.from_numpy(self.loops.pull(*self._stars(graph), _doubles(slopes))).to(graph.r_ij)
+
+    def energies_and_pull(
+        self, graph: Graph, slopes: Float[Tensor, "species features"], species: Int[Tensor, "atoms"]
+    ) -> tuple[Float[Tensor, "atoms"], Float[Tensor, "edges 3"]]:
+        """Energies linear in the features, and dE/dr_ij."""
+        energies, pull = self.loops.energies_and_pull(*self._stars(graph), _doubles(slopes[species]))
+        return torch.from_numpy(energies).to(graph.r_ij), torch.from_numpy(pull).to(graph.r_ij)
+
+    def _stars(self, graph: Graph) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        species = torch.searchsorted(self.elements, graph.numbers)
+        if not torch.equal(self.elements[species.clamp(max=len(self.elements) - 1)], graph.numbers):
+            raise ValueError(f"the graph holds elements other than {self.elements.tolist()}")
+        return graph.first_edge.numpy(), _doubles(graph.r_ij), graph.neighbor.numpy(), species.numpy()
+
+
+def _doubles(values: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(values.detach().numpy(), np.float64)
+
+
+def _fading(envelope: Envelope) -> Fading | None:
+    """The envelope as the loops know it; None where they do not."""
+    match envelope:
+        case HardEnvelope():
+            return Fading("hard")
+        case CosineEnvelope():
+            return Fading("cosine", envelope.inner_fraction)
+        case TanhCubeEnvelope():
+            return Fading("tanh_cube")
+        case UnitTanhCubeEnvelope():
+            return Fading("unit_tanh_cube")
+        case ExponentialEnvelope():
+            return Fading("exponential", envelope.inner_fraction)
+        case PolynomialEnvelope() if 1 <= envelope.order <= 4:
+            return Fading("polynomial", envelope.inner_fraction, envelope.order)
+    return None

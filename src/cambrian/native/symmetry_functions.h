@@ -1,0 +1,72 @@
+/* C ABI of the symmetry-function kernels: what ctypes loads, and what a LAMMPS plugin links.
+
+   Edges are sorted by center: those of atom i are first[i] .. first[i+1]-1, with r_ij = r_j - r_i (edges x 3, angstrom)
+   and the neighbor's number among the atoms. Species are indices from 0. K = cambrian_symmetry_n_features, the most
+   functions of any central element; the columns an atom does not use are zero.
+   Every function that returns a status gives 0; 1 when memory ran out; 2 when an edge is not finite; 3 when an atom has
+   more neighbors than the kernel can number (60,000). */
+#ifndef CAMBRIAN_SYMMETRY_FUNCTIONS_H
+#define CAMBRIAN_SYMMETRY_FUNCTIONS_H
+#include "bispectrum.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cambrian_symmetry cambrian_symmetry;
+
+enum { CAMBRIAN_RADIAL = 0, CAMBRIAN_NARROW = 1, CAMBRIAN_WIDE = 2 };
+
+/* e^(-eta (r - shift)^2) f(r), below the cutoff, for all sides that fade; angular: 2^(1-zeta) (1 + lam cos)^zeta.
+   neighbors: their species; -1 (both) counts every neighbor with its species' weight. `feature`: the column. */
+typedef struct {
+  int32_t center, kind, first, second, feature;
+  double eta, shift, cutoff, zeta, lam;
+} cambrian_symmetry_function;
+
+enum {
+  CAMBRIAN_HARD = 0,
+  CAMBRIAN_COSINE = 1,
+  CAMBRIAN_TANH_CUBE = 2,
+  CAMBRIAN_UNIT_TANH_CUBE = 3,
+  CAMBRIAN_EXPONENTIAL = 4,
+  CAMBRIAN_POLYNOMIAL = 5
+};
+
+/* inner_fraction: plateau of the cosine, exponential and polynomial; order: continuous derivatives of the polynomial */
+typedef struct {
+  int32_t kind, order;
+  double inner_fraction;
+} cambrian_envelope;
+
+typedef struct {
+  int64_t n_atoms;
+  const int64_t *first;    /* n_atoms + 1 */
+  const double *r_ij;      /* n_edges x 3 */
+  const int64_t *neighbor; /* n_edges: an atom */
+  const int64_t *species;  /* n_atoms */
+} cambrian_stars;
+
+CAMBRIAN_API cambrian_symmetry *cambrian_symmetry_new(int n_species, const double *weight, int64_t n_functions,
+                                                      const cambrian_symmetry_function *functions,
+                                                      const cambrian_envelope *envelope);
+CAMBRIAN_API void cambrian_symmetry_free(cambrian_symmetry *kernel);
+CAMBRIAN_API int cambrian_symmetry_n_features(const cambrian_symmetry *kernel);
+
+/* features: n_atoms x K */
+CAMBRIAN_API int cambrian_symmetry_features(const cambrian_symmetry *kernel, const cambrian_stars *stars,
+                                            double *features);
+/* slope: n_atoms x K, dE_i/dG_ik; pull: n_edges x 3, dE/dr_ij */
+CAMBRIAN_API int cambrian_symmetry_pull(const cambrian_symmetry *kernel, const cambrian_stars *stars,
+                                        const double *slope, double *pull);
+/* slope: n_atoms x K; energies: n_atoms, E_i = sum over k of slope_ik G_ik */
+CAMBRIAN_API int cambrian_symmetry_energies_and_pull(const cambrian_symmetry *kernel, const cambrian_stars *stars,
+                                                     const double *slope, double *energies, double *pull);
+/* features: n_atoms x K; jacobian: n_edges x 3 x K, dG_ik/dr_ij */
+CAMBRIAN_API int cambrian_symmetry_jacobian(const cambrian_symmetry *kernel, const cambrian_stars *stars,
+                                            double *features, double *jacobian);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,183 @@
+"""Symmetry functions as fused loops: features, forces of any model of them, and their derivatives for training.
+
+    radial    G = Σ_j w(r_j)                                                    w(r) = e^(-η (r - r_s)²) f(r)
+    wide      G = 2^(1-ζ) Σ_{j<k} (1 + λ cos θ_jk)^ζ w(r_j) w(r_k)
+    narrow    the same with a third factor w(r_jk)
+
+The forces take one reverse sweep over what the forward sweep leaves (see symmetry_triplets.hpp, symmetry_wide.hpp), not
+one derivative per function. J. Behler, J. Chem. Phys. 134, 074106 (2011).
+"""
+
+import ctypes
+import weakref
+from typing import NamedTuple
+
+import numpy as np
+
+from cambrian.native.library import check_array, library
+
+KINDS = {"radial": 0, "narrow": 1, "wide": 2}
+ENVELOPES = {"hard": 0, "cosine": 1, "tanh_cube": 2, "unit_tanh_cube": 3, "exponential": 4, "polynomial": 5}
+MOST_SPECIES, HIGHEST_ZETA = 128, 64
+
+
+class Gaussian(NamedTuple):
+    """One function: species indices of its center and its neighbors (-1 and -1: all, weighted), 1/Å² and Å."""
+
+    center: int
+    kind: str
+    first: int
+    second: int
+    feature: int
+    eta: float
+    shift: float
+    cutoff: float
+    zeta: float = 0.0
+    lam: float = 0.0
+
+
+class Fading(NamedTuple):
+    """An envelope: a name of `ENVELOPES`, the plateau's share of the cutoff, and the polynomial's order."""
+
+    name: str
+    inner_fraction: float = 0.0
+    order: int = 0
+
+
+class _Function(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int32) for name in ("center", "kind", "first", "second", "feature")]
+    _fields_ += [(name, ctypes.c_double) for name in ("eta", "shift", "cutoff", "zeta", "lam")]
+
+
+class _Envelope(ctypes.Structure):
+    _fields_ = [("kind", ctypes.c_int32), ("order", ctypes.c_int32), ("inner_fraction", ctypes.c_double)]
+
+
+class _Stars(ctypes.Structure):
+    _fields_ = [("n_atoms", ctypes.c_int64)]
+    _fields_ += [(name, ctypes.c_void_p) for name in ("first", "r_ij", "neighbor", "species")]
+
+
+class SymmetryKernel:
+    """Arrays in, arrays out: lengths in Å, edges sorted by center, `first` (atoms + 1) where those of each atom begin.
+
+    `neighbor` (edges) are atoms, `species` (atoms) their indices; `weights` (species) count in weighted functions.
+    Edges beyond a function's cutoff give nothing. Atoms run in parallel over OpenMP's threads; the results do not
+    depend on their number. One kernel may be used by several Python threads.
+    """
+
+    def __init__(self, functions: list[Gaussian], weights: list[float], fading: Fading):
+        for f in functions:
+            _refuse_bad_function(f, len(weights))
+        if not 0 <= fading.inner_fraction < 1 or (fading.name == "polynomial" and not 1 <= fading.order <= 4):
+            raise ValueError(f"an envelope has 0 <= inner_fraction < 1, and a polynomial an order of 1 to 4: {fading}")
+        if len(weights) > MOST_SPECIES:
+            raise ValueError(f"at most {MOST_SPECIES} species, not {len(weights)}")
+        self._settings = functions, weights, fading
+        self._library = library()
+        rows = [
+            _Function(f.center, KINDS[f.kind], f.first, f.second, f.feature, f.eta, f.shift, f.cutoff, f.zeta, f.lam)
+            for f in functions
+        ]
+        envelope = _Envelope(ENVELOPES[fading.name], fading.order, fading.inner_fraction)
+        self._handle = self._library.cambrian_symmetry_new(
+            len(weights),
+            np.asarray(weights, np.float64).ctypes.data,
+            len(rows),
+            (_Function * len(rows))(*rows),
+            ctypes.byref(envelope),
+        )
+        if not self._handle:
+            raise MemoryError("no memory for the plan of the symmetry functions")
+        weakref.finalize(self, self._library.cambrian_symmetry_free, self._handle)
+        self.n_features: int = self._library.cambrian_symmetry_n_features(self._handle)
+
+    def features(self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray) -> np.ndarray:
+        """G (atoms, features)."""
+        stars = self._stars(first, r_ij, neighbor, species)
+        features = np.empty((stars.n_atoms, self.n_features))
+        _check(self._library.cambrian_symmetry_features(self._handle, ctypes.byref(stars), features.ctypes.data))
+        return features
+
+    def pull(
+        self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray, slope: np.ndarray
+    ) -> np.ndarray:
+        """dE/dr_ij (edges, 3) of any model of G, from slope = dE_i/dG_i (atoms, features)."""
+        stars = self._stars(first, r_ij, neighbor, species)
+        check_array("slope", slope, np.float64, (stars.n_atoms, self.n_features))
+        pull = np.empty_like(r_ij)
+        _check(
+            self._library.cambrian_symmetry_pull(self._handle, ctypes.byref(stars), slope.ctypes.data, pull.ctypes.data)
+        )
+        return pull
+
+    def energies_and_pull(
+        self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray, slope: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """E_i = Σ_k slope_ik G_ik (atoms,) and dE/dr_ij (edges, 3) in one sweep."""
+        stars = self._stars(first, r_ij, neighbor, species)
+        check_array("slope", slope, np.float64, (stars.n_atoms, self.n_features))
+        energies, pull = np.empty(stars.n_atoms), np.empty_like(r_ij)
+        _check(
+            self._library.cambrian_symmetry_energies_and_pull(
+                self._handle, ctypes.byref(stars), slope.ctypes.data, energies.ctypes.data, pull.ctypes.data
+            )
+        )
+        return energies, pull
+
+    def jacobian(
+        self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """G (atoms, features) and dG_i/dr_ij (edges, 3, features)."""
+        stars = self._stars(first, r_ij, neighbor, species)
+        features = np.empty((stars.n_atoms, self.n_features))
+        jacobian = np.empty((len(r_ij), 3, self.n_features))
+        _check(
+            self._library.cambrian_symmetry_jacobian(
+                self._handle, ctypes.byref(stars), features.ctypes.data, jacobian.ctypes.data
+            )
+        )
+        return features, jacobian
+
+    def _stars(self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray) -> _Stars:
+        if getattr(first, "ndim", 0) != 1 or len(first) == 0:
+            raise ValueError("first must have the shape (atoms + 1,)")
+        if getattr(r_ij, "ndim", 0) != 2:
+            raise ValueError("r_ij must have the shape (edges, 3)")
+        n_atoms, n_edges = len(first) - 1, len(r_ij)
+        check_array("first", first, np.int64, (n_atoms + 1,))
+        check_array("r_ij", r_ij, np.float64, (n_edges, 3))
+        check_array("neighbor", neighbor, np.int64, (n_edges,))
+        check_array("species", species, np.int64, (n_atoms,))
+        if first[0] != 0 or first[-1] != n_edges or (np.diff(first) < 0).any():
+            raise ValueError(f"first must rise from 0 to the number of edges, {n_edges}")
+        if n_edges and not (neighbor.min() >= 0 and neighbor.max() < n_atoms):
+            raise ValueError(f"neighbor must be within 0 and {n_atoms - 1}, the atoms")
+        n_species = len(self._settings[1])
+        if n_atoms and not (species.min() >= 0 and species.max() < n_species):
+            raise ValueError(f"species must be within 0 and {n_species - 1}")
+        return _Stars(n_atoms, *(array.ctypes.data for array in (first, r_ij, neighbor, species)))
+
+    def __reduce__(self):
+        return SymmetryKernel, self._settings
+
+
+def _refuse_bad_function(f: Gaussian, n_species: int) -> None:
+    neighbors = (f.first,) if f.kind == "radial" else (f.first, f.second)
+    if not 0 <= f.center < n_species or not all(-1 <= s < n_species for s in neighbors) or f.feature < 0:
+        raise ValueError(f"species must be within 0 and {n_species - 1} (neighbors: or -1), not those of {f}")
+    if len(neighbors) == 2 and (f.first < 0) != (f.second < 0):
+        raise ValueError(f"both neighbors are weighted, or none: {f}")
+    if not (f.cutoff > 0 and np.isfinite([f.eta, f.shift, f.cutoff, f.zeta, f.lam]).all() and f.eta >= 0):
+        raise ValueError(f"eta must be 0 or more, the cutoff above 0 and all finite: {f}")
+    if f.kind != "radial" and not 0 <= f.zeta <= HIGHEST_ZETA:
+        raise ValueError(f"zeta must be within 0 and {HIGHEST_ZETA}: {f}")
+
+
+def _check(status: int) -> None:
+    if status == 2:
+        raise ValueError("r_ij must be finite: some edge has a NaN or an infinity")
+    if status == 3:
+        raise ValueError("an atom has more than 60,000 neighbors")
+    if status:
+        raise MemoryError("no memory for the workspace of the symmetry functions")

@@ -1,0 +1,108 @@
+// A thread's memory: the neighbors of one atom within one cutoff, and what the forward sweep leaves for the reverse one.
+// Part of symmetry_kernel.cpp.
+#pragma once
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "symmetry_job.hpp"
+#include "symmetry_windows.hpp"
+
+using namespace cambrian;
+
+namespace {
+
+typedef double quad __attribute__((vector_size(32), may_alias));
+
+template <class T>
+struct Pool {  // grows, never shrinks, kept between calls: page faults cost more than a small structure
+  T *at = nullptr;
+  size_t size = 0;
+  T *hold(size_t n, size_t used = 0) {
+    if (n > size) {
+      const size_t grown = (n + n / 2 + 64) * sizeof(T);
+      T *fresh = static_cast<T *>(std::aligned_alloc(64, (grown + 63) / 64 * 64));
+      if (!fresh) throw std::bad_alloc();
+      if (used) std::memcpy(static_cast<void *>(fresh), at, used * sizeof(T));
+      std::free(at);
+      at = fresh;
+      size = grown / sizeof(T);
+    }
+    return at;
+  }
+  ~Pool() { std::free(at); }
+};
+
+constexpr double kFar = 1e6;             // angstrom: where padding stands
+constexpr int kMostCombinations = 64;    // of one group
+constexpr int kRecord = 8;  // n_x n_y n_z r f f'/r 1/r, and one to spare
+
+struct Star {  // the neighbors within a cutoff, species by species, each species padded to whole vectors
+  int n;       // padded; one more vector of padding follows
+  int first[kMostSpecies + 1], end[kMostSpecies];
+  double *x, *y, *z, *weight;
+  double *record;                        // n x kRecord
+  vec *direction;                        // 3 a block
+  vec *r, *inverse, *f, *fp;             // one a block
+  vec *pull_x, *pull_y, *pull_z, *along;  // one a block; `along` multiplies r_j
+  quad *scatter;                         // x, y, z, along: one a neighbor
+  int64_t *edge;
+};
+
+struct Side {  // of W triplets: the angle and the window of the third side, for the reverse sweep
+  vec cosine, f, fp, inverse;
+};
+
+struct Space {  // of one atom and shell
+  Star star;
+  Pool<double> doubles;
+  Pool<vec> vecs;
+  Pool<quad> quads;
+  Pool<int64_t> edges;
+  Pool<vec> radial;         // exponentials of radial functions
+  Pool<uint16_t> partners;  // the surviving k of every j, padded to whole vectors
+  Pool<int> counts;         // how many, for every j of every group
+  Pool<Side> sides;
+  Pool<vec> exponentials;  // of every block and channel
+  Pool<vec> windows;       // w and (dw/dr)/r of wide channels
+  Pool<double> moments;    // A by segment, channel and monomial
+};
+
+struct Workspace {
+  Space space;
+  Pool<int> inside;
+  Pool<vec> sums;
+  Pool<double> row, one, partials, gradient;
+};
+
+thread_local Workspace workspace;
+
+inline int padded(int n) { return (n + W - 1) / W * W; }
+
+inline vec load(const double *p) {
+  vec v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+inline double total(vec v) {
+  double sum = 0;
+  for (int l = 0; l < W; ++l) sum += v[l];
+  return sum;
+}
+
+inline quad totals(vec a, vec b, vec c, vec d) {
+  quad result;
+  if constexpr (W == 2) {
+    vec low[2] = {a, b}, high[2] = {c, d};
+    const vec x = sums(low), y = sums(high);
+    for (int l = 0; l < 2; ++l) result[l] = x[l], result[l + 2] = y[l];
+  } else {
+    vec v[W < 4 ? 4 : W] = {a, b, c, d};
+    const vec x = sums(v);
+    for (int l = 0; l < 4; ++l) result[l] = x[l];
+  }
+  return result;
+}
+
+}  // namespace
