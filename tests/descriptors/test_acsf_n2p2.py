@@ -1,4 +1,4 @@
-"""Symmetry functions beside n2p2's own: the statistics over a data set that it keeps in scaling.data, 17 digits each."""
+"""Symmetry functions beside n2p2: the statistics over a data set that it keeps in scaling.data, 17 digits each."""
 
 from pathlib import Path
 
