@@ -49,7 +49,8 @@ class DescriptorPotential(Potential):
         self.descriptor.setup(train)
         rows, kinds = self._rows_of(train)
         self.regressor.meet(symbols(self.elements))
-        self.regressor.setup(rows, kinds, len(self.elements))
+        n_species = len(self.elements) if self.descriptor.per == "atom" else 1
+        self.regressor.setup(rows, kinds, n_species)
         if self.descriptor.per == "atom":
             self.lowest, self.highest = self._ranges(rows, kinds)
 
