@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cambrian.errors import UserError
 from cambrian.fit.course import Course, EpochSolver, Item, Target, joined
+from cambrian.fit.losses import Loss, MeanSquare
 from cambrian.fit.problem import Problem, Weights, loss
 from cambrian.fit.schedules import Cosine, Schedule
 
@@ -27,10 +28,11 @@ OPTIMIZERS = {
 class GradientDescent(EpochSolver):
     """Adam family with schedule, weight average and early stopping.
 
-    The weights multiply residuals in eV/atom, eV/Å and eV/Å³. `batch_size` counts structures. `validation_fraction` of
-    the training data is held out for early stopping where no validation set is given. `patience` is the number of
-    epochs without a better validation loss after which training ends; `max_minutes` ends it too, the schedule
-    following, and so do errors as small as `target` asks for.
+    The weights multiply residuals in eV/atom, eV/Å and eV/Å³; `loss` says what becomes of these in training, while
+    epochs are judged by mean squares. `batch_size` counts structures. `validation_fraction` of the training data is
+    held out for early stopping where no validation set is given. `patience` is the number of epochs without a better
+    validation loss after which training ends; `max_minutes` ends it too, the schedule following, and so do errors as
+    small as `target` asks for.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class GradientDescent(EpochSolver):
         weight_decay: float = 0.0,
         schedule: Schedule = Cosine(),  # noqa: B008 - immutable
         ema: float = 0.99,
+        loss: Loss = MeanSquare(),  # noqa: B008 - immutable
         clip: float | None = 10.0,
         validation_fraction: float = 0.1,
         patience: int | None = None,
@@ -56,7 +59,7 @@ class GradientDescent(EpochSolver):
         self.learning_rate, self.epochs, self.batch_size = learning_rate, epochs, batch_size
         self.weights = Weights(energy_weight, force_weight, stress_weight)
         self.optimizer, self.weight_decay, self.schedule = optimizer, weight_decay, schedule
-        self.ema, self.clip = ema, clip
+        self.ema, self.loss, self.clip = ema, loss, clip
         self.validation_fraction, self.patience, self.max_minutes = validation_fraction, patience, max_minutes
         self.target, self.groups = target, groups or {}
 
@@ -93,7 +96,7 @@ class _Run(Course):
     def step(self, item: Item) -> float:
         """One gradient step; returns the loss before it."""
         self.optimizer.zero_grad()
-        value = loss(item[0].predict(), item[1], self.solver.weights)
+        value = loss(item[0].predict(), item[1], self.solver.weights, self.solver.loss)
         if not torch.isfinite(value):
             raise UserError(
                 "the loss is no longer finite; lower solver.learning_rate, or look for broken labels (inspect)"

@@ -25,6 +25,7 @@ from cambrian.data.dataset import Dataset
 from cambrian.data.labels import Labels
 from cambrian.data.structure import Structure
 from cambrian.errors import UserError
+from cambrian.fit.losses import Loss, MeanSquare
 from cambrian.fit.memory import Estimate, available_memory
 from cambrian.fit.warm_start import WarmStart
 from cambrian.graph import Graph
@@ -137,10 +138,10 @@ def weighted_residuals(prediction: Prediction, labels: Labels, weights: Weights)
     return found
 
 
-def loss(prediction: Prediction, labels: Labels, weights: Weights) -> Tensor:
-    """Mean squared errors, weighted, each over the labels that are present; plus the potential's own penalty."""
-    squares = [r.square().mean() for r in weighted_residuals(prediction, labels, weights) if len(r)]
-    total = sum(squares, start=prediction.energy.new_zeros(()))
+def loss(prediction: Prediction, labels: Labels, weights: Weights, mean: Loss = MeanSquare()) -> Tensor:  # noqa: B008
+    """Means of weighted residuals, each over the labels that are present; plus the potential's own penalty."""
+    means = [mean(r) for r in weighted_residuals(prediction, labels, weights) if len(r)]
+    total = sum(means, start=prediction.energy.new_zeros(()))
     return total if prediction.penalty is None else total + prediction.penalty.mean()
 
 

@@ -17,6 +17,7 @@ from cambrian.contracts.potential import Potential
 from cambrian.contracts.solver import Solver
 from cambrian.descriptors.spherical_bessel import SphericalBessel
 from cambrian.fit.gradient_descent import GradientDescent
+from cambrian.fit.losses import LogCosh
 from cambrian.fit.schedules import OneCycle
 from cambrian.regressors.embedded import Connection, EmbeddedNetwork, Residual
 
@@ -31,7 +32,13 @@ def neuralil(
     whitening: float = 2e-3,
     repulsion: Potential | None = Frozen(ZBL()),
     solver: Solver = GradientDescent(
-        learning_rate=1e-2, schedule=OneCycle(), batch_size=8, epochs=500, energy_weight=5.0, clip=1.0
+        learning_rate=1e-2,
+        schedule=OneCycle(),
+        batch_size=8,
+        epochs=500,
+        energy_weight=5.0,
+        loss=LogCosh(steepness=10.0),
+        clip=1.0,
     ),
     seed: int = 0,
 ) -> tuple[Potential, Solver]:
