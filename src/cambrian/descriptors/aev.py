@@ -119,7 +119,7 @@ class AEV(Descriptor):
         with torch.no_grad():
             species, n = self._species(graph), len(self.elements)
             distance = graph.r_ij.norm(dim=-1)
-            slopes = _slopes(self._radial, distance)
+            slopes = self._radial_slope(distance)
             radial = distance.new_zeros(graph.n_edges, 3, n, slopes.shape[1])
             edge = torch.arange(graph.n_edges, device=distance.device)
             direction = graph.r_ij / distance[:, None]
@@ -133,7 +133,7 @@ class AEV(Descriptor):
         near, pairs = graph.within(self.angular_cutoff), self._pairs(graph, species)
         sides = _Sides.of(near, pairs.first, pairs.second)
         window, angular = self._window(sides), self._angular(sides.cosine)
-        turn = _slopes(self._angular, sides.cosine)
+        turn = self._angular_slope(sides.cosine)
         total = window.new_zeros(near.n_edges * pairs.n_kinds, 3, self._n_angular)
         both = ((pairs.first, sides, sides.first), (pairs.second, sides.swapped(), sides.second))
         for edges, seen, distance in both:
@@ -146,22 +146,43 @@ class AEV(Descriptor):
         return total.reshape(near.n_edges, pairs.n_kinds, 3, -1).transpose(1, 2).flatten(2)
 
     def _radial(self, distance: Float[Tensor, "edges"]) -> Float[Tensor, "edges shells"]:
+        return self._shell(distance) * self.envelope(distance, self.cutoff)[:, None]
+
+    def _radial_slope(self, distance: Float[Tensor, "edges"]) -> Float[Tensor, "edges shells"]:
         offset = distance[:, None] - self.shells.to(distance)
-        return 0.25 * torch.exp(-self.eta * offset**2) * self.envelope(distance, self.cutoff)[:, None]
+        fade, slope = _with_slope(self.envelope, distance, self.cutoff)
+        return self._shell(distance) * (slope[:, None] - 2 * self.eta * offset * fade[:, None])
+
+    def _shell(self, distance: Float[Tensor, "edges"]) -> Float[Tensor, "edges shells"]:
+        return 0.25 * torch.exp(-self.eta * (distance[:, None] - self.shells.to(distance)) ** 2)
 
     def _angular(self, cosine: Float[Tensor, "triplets"]) -> Float[Tensor, "triplets angles"]:
+        return 2 * self._half_turned(SHRINK * cosine[:, None]) ** self.zeta
+
+    def _angular_slope(self, cosine: Float[Tensor, "triplets"]) -> Float[Tensor, "triplets angles"]:
         c, angles = SHRINK * cosine[:, None], self.angles.to(cosine)
-        turned = c * torch.cos(angles) + (1 - c**2).sqrt() * torch.sin(angles)
-        return 2 * ((1 + turned) / 2) ** self.zeta
+        turn = torch.cos(angles) - torch.sin(angles) * c / (1 - c**2).sqrt()
+        return SHRINK * self.zeta * self._half_turned(c) ** (self.zeta - 1) * turn
+
+    def _half_turned(self, c: Float[Tensor, "triplets 1"]) -> Float[Tensor, "triplets angles"]:
+        """(1 + cos(θ - θ_s))/2, above 0 since θ keeps away from 0 and π."""
+        angles = self.angles.to(c)
+        return (1 + c * torch.cos(angles) + (1 - c**2).sqrt() * torch.sin(angles)) / 2
 
     def _window(self, sides: "_Sides") -> Float[Tensor, "triplets shells"]:
-        offset = 0.5 * (sides.first + sides.second)[:, None] - self.angular_shells.to(sides.first)
         fade = self.envelope(sides.first, self.angular_cutoff) * self.envelope(sides.second, self.angular_cutoff)
-        return torch.exp(-self.angular_eta * offset**2) * fade[:, None]
+        return torch.exp(-self.angular_eta * self._offset(sides) ** 2) * fade[:, None]
 
     def _window_slope(self, sides: "_Sides") -> Float[Tensor, "triplets shells"]:
         """Derivative of the window by the first side."""
-        return _slopes(lambda first: self._window(sides._replace(first=first)), sides.first)
+        offset = self._offset(sides)
+        fade, slope = _with_slope(self.envelope, sides.first, self.angular_cutoff)
+        other = self.envelope(sides.second, self.angular_cutoff)
+        both = (slope * other)[:, None] - self.angular_eta * offset * (fade * other)[:, None]
+        return torch.exp(-self.angular_eta * offset**2) * both
+
+    def _offset(self, sides: "_Sides") -> Float[Tensor, "triplets shells"]:
+        return 0.5 * (sides.first + sides.second)[:, None] - self.angular_shells.to(sides.first)
 
     def _pairs(self, graph: Graph, species: Int[Tensor, "atoms"]) -> "_Pairs":
         """Pairs of edges of one center within the angular cutoff, with the number of their pair of elements."""
@@ -235,6 +256,9 @@ def _spread(first: float, cutoff: float, n: int) -> Float[Tensor, "shells"]:
     return torch.tensor([first + (cutoff - first) * k / n for k in range(n)], dtype=torch.float64)
 
 
-def _slopes(function, x: Float[Tensor, "rows"]) -> Float[Tensor, "rows columns"]:
-    """Derivatives of functions of one variable, each row of its own: forward mode, one sweep for all columns."""
-    return torch.func.jvp(function, (x,), (torch.ones_like(x),))[1]
+def _with_slope(envelope: Envelope, distance: Float[Tensor, "rows"], cutoff: float) -> tuple[Tensor, Tensor]:
+    """The envelope and its derivative."""
+    with torch.enable_grad():
+        leaf = distance.detach().requires_grad_()
+        value = envelope(leaf, cutoff)
+        return value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
