@@ -3,8 +3,8 @@
     E = Σ_i E0(s_i) + ZBL + Σ_i MLP_{s_i}(AEV_i)
 
 J. S. Smith, O. Isayev, A. E. Roitberg, Chem. Sci. 8, 3192 (2017); ANI-2x: C. Devereux et al., J. Chem. Theory Comput.
-16, 4192 (2020). Smaller networks than published by default, on whitened features, since a user has hundreds of
-structures where ANI had millions; the published shapes are there by name. The published potentials are means of eight
+16, 4192 (2020). Smaller networks than published by default, since a user has hundreds of structures where ANI had
+millions; the published shapes are there by name. The published potentials are means of eight
 members: `--committee 8`. The repulsion acts only closer than any training data.
 """
 
@@ -27,9 +27,9 @@ def ani(
     descriptor: AEV | Literal["1x", "2x"] = "1x",
     hidden: tuple[int, ...] | Literal["1x", "2x"] = (64, 48, 32),
     activation: Activation = "celu",
-    whitening: float | None = 2e-3,
+    whitening: float | None = None,
     repulsion: Potential | None = Frozen(ZBL()),
-    solver: Solver = GradientDescent(learning_rate=5e-3, batch_size=4, epochs=250, energy_weight=5.0, clip=1.0),
+    solver: Solver = GradientDescent(learning_rate=5e-3, batch_size=8, epochs=300, energy_weight=5.0, clip=1.0),
     seed: int = 0,
 ) -> tuple[Potential, Solver]:
     """Atomic environment vectors and a network per element.
@@ -37,7 +37,7 @@ def ani(
     descriptor: 1x or 2x for the shells of these published potentials, or an AEV with numbers of your own.
     hidden: nodes of the hidden layers of every element, or 1x or 2x for the published shapes, which differ by element.
     activation: celu as published, tanh, softplus, silu, sigmoid or gelu.
-    whitening: how fine differences of environments the networks resolve; null takes the features as they are.
+    whitening: null takes the features as they are, as published; a number such as 0.1 whitens them (ElementNetworks).
     repulsion: what keeps atoms apart where no data reach; subtracted from the data. None leaves it out.
     solver: what fits the weights.
     seed: decides the initial weights.

@@ -44,7 +44,7 @@ class ElementNetworks(Regressor):
         hidden: tuple[int, ...] = (128, 112, 96),
         shapes: dict[str, list[int]] | None = None,
         activation: Activation = "celu",
-        whitening: float | None = 2e-3,
+        whitening: float | None = None,
         energy_scale: float = 1.0,
         seed: int = 0,
     ):
