@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
-    "softplus": nn.functional.softplus,
+    "softplus": lambda x: nn.functional.softplus(x, threshold=40.0),  # torch's 20 is a step of 2e-9
     "silu": nn.functional.silu,
     "sigmoid": torch.sigmoid,
     "gelu": nn.functional.gelu,
