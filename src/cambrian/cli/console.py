@@ -113,6 +113,10 @@ class Bars:
     def __exit__(self, *exception) -> None:
         self._progress.stop()
 
+    def say(self, line: str) -> None:
+        """Print a line above the bars."""
+        self._progress.console.print(line)
+
     def __call__(self, stage: str, fraction: float, words: str = "") -> None:
         """Move the bar of a stage to a fraction done."""
         if stage not in self._tasks:

@@ -3,7 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from cambrian.sample.ensembles import Ensemble
+    from cambrian.sample.extrapolation_guard import ExtrapolationGuard
 
 STOPPED = 1
+SPARSE = 10  # steps between looks where features would be computed for the sake of looking alone
 
 
 @reads_data
@@ -36,6 +39,10 @@ def md(
     engine: Annotated[str, typer.Option(help="What moves the atoms: ase or lammps.")] = "ase",
     seed: Annotated[int, typer.Option(help="Seed of velocities and noise.")] = 0,
     frame: Annotated[int, typer.Option(help="Frame of START; -1 is the last.")] = -1,
+    stop_when_extrapolating: Annotated[
+        float | None,
+        typer.Option(metavar="SEVERITY", help="End the run where an atom is so many widths outside the training range."),
+    ] = None,
     set_: SetOptions = None,
     own: OwnClasses = None,
     *,
@@ -44,7 +51,9 @@ def md(
     """Run molecular dynamics; with -o an interrupted run goes on when the same command is given again.
 
     --set reaches the ensemble: relaxation_fs=50, pressure_GPa=1, cell=free (npt). With --engine lammps the run may be
-    cut into domains: mpiexec -n 4 cambrian md ... --engine lammps.
+    cut into domains: mpiexec -n 4 cambrian md ... --engine lammps. Where a feature of an atom leaves the range that it
+    had in the training set, a line says which and how far; with -o run.extxyz such frames go into
+    run.extrapolating.extxyz.
     """
     begin = by_name(engine)
     model = load_potential(potential, own)
@@ -53,17 +62,44 @@ def md(
     go = begin(model, atoms, ensemble_of(ensemble, temperature, set_ or ()), settings)
     resumed, began = output is not None and output.exists(), time.monotonic()
     try:
-        with Bars() as bars:
-            run = go(seed=seed, trajectory=output, progress=bars)
+        with Bars() as bars, watching(model, output, stop_when_extrapolating, bars.say) as guard:
+            run = go(seed=seed, trajectory=output, guard=guard, progress=bars)
     except KeyboardInterrupt:
         mend = "the same command goes on where it stood" if output else "give -o FILE to be able to go on another time"
         raise Interrupted(mend) from None
-    show(run, len(atoms), None if resumed else time.monotonic() - began, conserved=ensemble.lower() == "nve")
+    show(run, len(atoms), None if resumed else time.monotonic() - began, guard, conserved=ensemble.lower() == "nve")
     if output is not None:
         err().print(f"Trajectory in {output}")
     if run.stopped:
         err().print(f"[bold red]stopped:[/] {escape(run.stopped)}; the potential may not know what it met there")
         raise typer.Exit(STOPPED)
+
+
+@contextmanager
+def watching(
+    model, output: Path | None, stop_above: float | None, say: Callable[[str], None]
+) -> "Iterator[ExtrapolationGuard | None]":
+    """What looks for extrapolation while the run goes on; None where the potential cannot tell, which is said."""
+    from cambrian.contracts.extrapolation import ExtrapolationWatch
+    from cambrian.sample.extrapolation_guard import ExtrapolationGuard
+
+    try:
+        watch = ExtrapolationWatch(model)
+    except UserError as error:
+        if stop_above is not None:
+            raise
+        say(f"extrapolation is not watched: {escape(str(error))}")
+        yield None
+        return
+    frames = None if output is None else output.with_name(f"{output.stem}.extrapolating{output.suffix}")
+    with watch:
+        yield ExtrapolationGuard(
+            watch,
+            stop_above=stop_above,
+            frames=frames,
+            every=SPARSE if watch.computes_features else 1,
+            say=lambda line: say(f"[yellow]extrapolation[/] at {escape(line)}"),
+        )
 
 
 def by_name(engine: str) -> Callable:
@@ -122,8 +158,8 @@ def ensemble_of(name: str, temperature_K: float, texts) -> "Ensemble":
     return construct(cls, arguments, where=name)
 
 
-def show(run, n_atoms: int, seconds: float | None, *, conserved: bool) -> None:
-    """Print how the run went: temperature, energies, drift, speed."""
+def show(run, n_atoms: int, seconds: float | None, guard: "ExtrapolationGuard | None", *, conserved: bool) -> None:
+    """Print how the run went: temperature, energies, drift, extrapolation, speed."""
     import numpy as np
 
     figures, time_ps = run.figures, run.figures["time_fs"] / 1000
@@ -135,10 +171,19 @@ def show(run, n_atoms: int, seconds: float | None, *, conserved: bool) -> None:
     if conserved and len(time_ps) > 2:
         drift = np.polyfit(time_ps, run.total_energy / n_atoms, 1)[0]
         rows.insert(3, ["slope of the total energy, meV/atom/ps", f"{1e3 * drift:.3g}"])
+    if guard is not None:
+        rows.append(["extrapolation warnings per step", f"{guard.warnings_per_step:.3g}"])
     if run.n_steps and seconds is not None:
         rows.append(["wall time, s", f"{seconds:.1f}"])
         rows.append(["speed, µs/atom/step", f"{1e6 * seconds / (run.n_steps * n_atoms):.3g}"])
     out().print(table("Dynamics", ["", ""], rows))
+    if guard is not None and guard.n_warnings:
+        looks = f"{guard.n_looks_outside} of {guard.n_looks} steps" + (" looked at" if guard.every > 1 else "")
+        out().print(f"Extrapolation in {looks}; furthest outside the training range:")
+        for found in guard.worst.values():
+            out().print(f"  {escape(str(found))}")
+        if guard.frames is not None and guard.n_notes:
+            err().print(f"Frames that extrapolate ({guard.n_notes}) in {guard.frames}")
 
 
 COMMANDS = {"md": md}

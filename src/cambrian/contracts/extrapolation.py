@@ -93,8 +93,8 @@ def described(potential: Potential) -> list[DescriptorPotential]:
     found = [t for t in terms if isinstance(t, DescriptorPotential) and t.descriptor.per == "atom"]
     if not found:
         raise UserError(
-            "extrapolation is measured on the features of a descriptor of atoms, which this potential does not have; "
-            "take CommitteeDisagreement"
+            "extrapolation is told from the features of a descriptor of atoms, which this potential does not have; the "
+            "disagreement of a committee (fit --committee 4, the trigger CommitteeDisagreement) tells it of any"
         )
     return found
 
@@ -112,14 +112,17 @@ class Seen:
     species: Int[Tensor, "atoms"]
     outside: Float[Tensor, "atoms features"]
 
+    def element(self, species: int) -> str:
+        """Symbol of the element of an index."""
+        return symbol(int(self.range.term.elements[species]))
+
     def where(self, atom: int, feature: int) -> Outside:
         """A feature of an atom in words."""
         s = int(self.species[atom])
-        z = int(self.range.term.elements[s])
         return Outside(
             atom=atom,
-            element=symbol(z),
-            feature=self.range.term.descriptor.name_of(z, feature),
+            element=self.element(s),
+            feature=self.range.term.descriptor.name_of(int(self.range.term.elements[s]), feature),
             severity=float(self.outside[atom, feature]),
             above=bool(self.features[atom, feature] > self.range.highest[s, feature]),
         )

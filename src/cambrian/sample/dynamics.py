@@ -24,7 +24,7 @@ from cambrian.data.read import read
 from cambrian.errors import UserError
 from cambrian.sample.ensembles import NVT, Ensemble
 from cambrian.sample.record import Record
-from cambrian.sample.running import Run, Running
+from cambrian.sample.running import Guard, Run, Running
 from cambrian.sample.starting import calculator_of, drawn_from, seed_of, starting
 
 log = logging.getLogger("cambrian")
@@ -46,6 +46,7 @@ class Dynamics(Configurable):
         trajectory: str | Path | None = None,
         keep_frames: bool = True,
         observe: Callable[[Atoms], str | None] = lambda atoms: None,
+        guard: Guard | None = None,
         progress: Progress = lambda stage, fraction, words: None,
     ) -> Run:
         """Run from a copy of `atoms`, which has a calculator; velocities are drawn where it has none.
@@ -55,11 +56,12 @@ class Dynamics(Configurable):
         keep_frames: hold the frames in memory where there is no file.
         observe: called with the running atoms before each frame is recorded, those that a resumed run has behind it
             left out; what it puts into `atoms.info` is recorded too, and a reason that it returns ends the run there.
+        guard: looks at every step and may end the run (ExtrapolationGuard); what it knows is kept for a resumed run.
         progress: called with a stage, the fraction done (0 to 1) and figures in words.
         Raises UserError where the first forces cannot be computed, and where the file holds another trajectory.
         """
         record = None if trajectory is None else Record(trajectory, _key(self, atoms, seed))
-        running = Running(self, atoms, seed, record, keep_frames, observe, progress)
+        running = Running(self, atoms, seed, record, keep_frames, observe, guard, progress)
         try:
             while running.step < self.n_steps and not running.stopped:
                 running.advance()

@@ -29,6 +29,28 @@ class Plan(Protocol):
     every: int
 
 
+class Guard(Protocol):
+    """What looks at every step of a run and may end it."""
+
+    def begin(self) -> None:
+        """A run is begun anew."""
+
+    def look(self, atoms: Atoms, step: int, time_fs: float) -> str:
+        """Judge a step whose forces were just computed; a reason to end the run, or nothing."""
+        ...
+
+    def objection(self) -> str:
+        """Why the run must end where it stands; nothing where it may go on."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint keeps, as plain data."""
+        ...
+
+    def resume(self, facts: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+
+
 @dataclass(frozen=True)
 class Run:
     """What a run gave. Rows of the figures and frames are `every` steps apart, the start included.
@@ -60,15 +82,16 @@ class Running:
         record: Record | None,
         keep_frames: bool,
         observe: Callable[[Atoms], str | None],
+        guard: Guard | None,
         progress: Progress,
     ):
         self.dynamics, self.ensemble = dynamics, dynamics.ensemble
-        self.observe, self.progress = observe, progress
+        self.observe, self.guard, self.progress = observe, guard, progress
         self.keep_frames = keep_frames
         self.atoms = atoms.copy()
         self.atoms.calc = atoms.calc
         self.rng = np.random.default_rng(seed)
-        self.step, self.stopped, self.frames = 0, "", []
+        self.step, self.stopped, self.objection, self.frames = 0, "", "", []
         self.rows = np.empty((16, len(FIGURES)))
         self.n_rows, self.n_bytes = 0, 0
         self.n_free = max(3 * len(atoms) - 3, 3)  # degrees of freedom; a single atom keeps its three
@@ -86,7 +109,7 @@ class Running:
         if self.record is not None:
             self.record.open(self.n_bytes)
         if earlier is None:
-            self._note()
+            self._begin()
         else:
             self._recall(earlier[0])
         self.snapshot = self._state()
@@ -105,8 +128,10 @@ class Running:
         self.step += 1
         if trouble:
             self._stop(before, trouble)
-        elif self.step % self.dynamics.every == 0:
-            self._note()
+        else:
+            self._look()
+            if self.stopped or self.step % self.dynamics.every == 0:
+                self._note()
         self.snapshot = self._state()
         if time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             self._save()
@@ -121,6 +146,19 @@ class Running:
         """What came of it."""
         figures = {name: self.rows[: self.n_rows, k].copy() for k, name in enumerate(FIGURES)}
         return Run(self.atoms, self.step, figures, self.frames, self.stopped)
+
+    def _begin(self) -> None:
+        if self.guard is not None:
+            self.guard.begin()
+        self._look()
+        self._note()
+
+    def _look(self) -> None:
+        """Let the guard judge the step."""
+        time_fs = self.step * self.dynamics.timestep_fs
+        self.objection = "" if self.guard is None else self.guard.look(self.atoms, self.step, time_fs)
+        if self.objection:
+            self.stopped = f"stopped after {time_fs:g} fs: {self.objection}"
 
     def _draw_velocities(self) -> None:
         masses = self.atoms.get_masses()[:, None]
@@ -193,6 +231,7 @@ class Running:
         }
         arrays |= {name: np.array(getattr(self.integrator, name)) for name in self.ensemble.memory}
         facts = {"random": self.rng.bit_generator.state, "stopped": self.stopped}
+        facts |= {} if self.guard is None else {"guard": self.guard.facts(), "objection": self.objection}
         return State(self.step, arrays, facts, self.n_bytes, self.n_rows)
 
     def _save(self) -> None:
@@ -214,6 +253,11 @@ class Running:
             value = state.arrays[name]
             setattr(self.integrator, name, value if value.ndim else float(value))
         self.rng.bit_generator.state = state.facts["random"]
+        if self.guard is not None and "guard" in state.facts:
+            self.guard.resume(state.facts["guard"])
+        if state.facts.get("objection"):  # it ends here no more where the guard is gone, or has another limit
+            self.objection = "" if self.guard is None else self.guard.objection()
+            self.stopped = self.stopped if self.objection else ""
 
 
 def _frozen(atoms: Atoms, row: tuple) -> Atoms:
