@@ -14,7 +14,7 @@ One sum over all ranks carries forces, energy, virial and whether a rank failed,
 
 import ctypes
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cambrian.contracts.engine import predictor
 from cambrian.contracts.evaluate import refuse_unknown_elements
@@ -56,7 +57,9 @@ class LammpsDriver:
         self.numbers = np.array([0, *map(number, elements)])  # by atom type, which counts from 1
         self.n_atoms = int(lmp.get_natoms())
         self.failure = ""  # what went wrong on any rank, in words
+        self.before: Callable[[int], None] = lambda step: None  # called with each step before its forces
         self._predict, self._list = predictor(potential), NeighborList(potential.cutoff, skin=skin)
+        self._own = np.zeros(0, dtype=np.int64)  # ids of this rank's atoms at the last evaluation
         lmp.commands_list(
             [
                 f"comm_modify cutoff {potential.receptive_field + skin:.17g}",
@@ -73,8 +76,16 @@ class LammpsDriver:
         if self.failure:
             raise UserError(self.failure)
 
+    def of_all_atoms(self, rows: Tensor | None, n_columns: int) -> Tensor:
+        """Rows of the last evaluation, whose first ones are this rank's atoms, as rows of all atoms by id."""
+        whole = np.zeros((self.n_atoms, n_columns))
+        if rows is not None:
+            whole[self._own - 1] = rows[: len(self._own)].cpu().numpy()
+        return torch.from_numpy(self.comm.sum(whole))
+
     def _answer(self, caller, step: int, n_local: int, tags: NDArray, positions: NDArray, forces: NDArray) -> None:
         """Fill the forces of this rank's atoms."""
+        self.before(step)
         total = np.zeros(3 * self.n_atoms + 8)  # forces by atom id, energy, virial, number of ranks that failed
         energies, words = np.zeros(n_local), ""
         if not self.failure:
@@ -93,9 +104,11 @@ class LammpsDriver:
 
     def _computed(self, n_local: int, total: NDArray) -> NDArray:
         """Add this rank's part to `total`; its atomic energies (zeros where the potential has none)."""
+        self._own = np.zeros(0, dtype=np.int64)
         if n_local == 0:
             return np.zeros(0)
         graph, tags = self._graph(n_local)
+        self._own = tags[:n_local]
         prediction = self._predict(graph)
         if prediction.forces is None or prediction.stress is None:
             raise UserError(f"{type(self.potential).__name__} gives no forces, so LAMMPS cannot move atoms by it")

@@ -41,7 +41,9 @@ def md(
     frame: Annotated[int, typer.Option(help="Frame of START; -1 is the last.")] = -1,
     stop_when_extrapolating: Annotated[
         float | None,
-        typer.Option(metavar="SEVERITY", help="End the run where an atom is so many widths outside the training range."),
+        typer.Option(
+            metavar="SEVERITY", help="End the run where an atom lies so many widths outside the training range."
+        ),
     ] = None,
     set_: SetOptions = None,
     own: OwnClasses = None,

@@ -9,11 +9,13 @@ one atom outside its range is an extrapolation warning, as n2p2 counts them.
 A. Singraber, J. Behler, C. Dellago, J. Chem. Theory Comput. 15, 1827 (2019) (extrapolation warnings).
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cambrian.contracts.compose import Committee, DescriptorPotential
@@ -76,12 +78,21 @@ class FeatureRange:
         beyond = torch.maximum(features - self.highest[species], self.lowest[species] - features) / width
         return torch.where(beyond <= ROUNDING, 0.0, beyond).nan_to_num(nan=torch.inf)
 
-    def excess(self, graph: Graph) -> Float[Tensor, "atoms"]:
-        """How far outside the range, in its widths, the worst feature of each atom lies."""
+    def seen(self, graph: Graph) -> "Seen":
+        """Features of a graph beside their ranges, computed for it."""
         near = graph.within(self.term.cutoff)
         with torch.no_grad():
-            features, species = self.term.fastest.features(near), self.term.species(near)
-        return self.outside(features, species).amax(dim=1)
+            features = self.term.fastest.features(near)
+        return self.judged(features, graph.numbers)
+
+    def judged(self, features: Float[Tensor, "atoms features"], numbers: Int[Tensor, "atoms"]) -> "Seen":
+        """Features of atoms beside their ranges."""
+        species = torch.searchsorted(self.term.elements, numbers)
+        return Seen(self, features, species, self.outside(features, species))
+
+    def excess(self, graph: Graph) -> Float[Tensor, "atoms"]:
+        """How far outside the range, in its widths, the worst feature of each atom lies."""
+        return self.seen(graph).outside.amax(dim=1)
 
 
 def described(potential: Potential) -> list[DescriptorPotential]:
@@ -105,7 +116,7 @@ def _terms_of(term: Potential) -> list[Potential]:
 
 @dataclass(frozen=True)
 class Seen:
-    """What one evaluation showed of one term: `outside` (atoms, features) in widths, zero for ghosts."""
+    """What one evaluation showed of one term: `outside` (atoms, features) in widths."""
 
     range: FeatureRange
     features: Float[Tensor, "atoms features"]
@@ -174,14 +185,34 @@ class ExtrapolationWatch:
 
     def seen(self) -> list[Seen]:
         """What the last evaluation showed of each term; empty where there was none."""
-        return [self._judged(known, *self._shown[k]) for k, known in enumerate(self.ranges) if k in self._shown]
+        shown = [(r, *self._shown[k]) for k, r in enumerate(self.ranges) if k in self._shown]
+        return [known.judged(features, graph.numbers) for known, graph, features in shown]
 
-    def _judged(self, known: FeatureRange, graph: Graph, features: Tensor) -> Seen:
-        species = known.term.species(graph)
-        outside = known.outside(features, species)
-        if not bool(graph.owned.all()):
-            outside = outside * graph.owned[:, None]
-        return Seen(known, features, species, outside)
+    def seen_together(self, numbers: Tensor, gathered: Callable[[Tensor | None, int], Tensor]) -> list[Seen]:
+        """The same where several ranks evaluated a part each; `numbers` are those of all atoms.
+
+        `gathered` makes rows of this rank those of all atoms; it is called for each term with the features that were
+        shown here (None where there were none) and their number.
+        """
+        shown = [self._shown[k][1] if k in self._shown else None for k in range(len(self.ranges))]
+        rows = [gathered(part, r.lowest.shape[1]) for part, r in zip(shown, self.ranges, strict=True)]
+        return [r.judged(all_rows, numbers) for r, all_rows in zip(self.ranges, rows, strict=True)]
+
+
+def can_tell(potential: Potential) -> bool:
+    """Whether a potential keeps ranges of features."""
+    try:
+        return bool(ExtrapolationWatch(potential))
+    except UserError:
+        return False
+
+
+def extrapolation_of(potential: Potential, data: Dataset) -> Iterator[tuple[NDArray, Outside | None]]:
+    """Severity of each atom of every structure, and what lies furthest outside (None where nothing does)."""
+    ranges = [FeatureRange.stored(term) for term in described(potential)]
+    for graph in data.graphs(potential.cutoff):
+        seen = [known.seen(graph) for known in ranges]
+        yield severities(seen).cpu().numpy(), worst(seen)
 
 
 def severities(seen: list[Seen]) -> Float[Tensor, "atoms"]:

@@ -58,8 +58,10 @@ class ExtrapolationGuard:
         """Judge the step whose forces were just computed; a reason to end the run, or nothing."""
         seen = self.watch.seen() if step % self.every == 0 else []
         self.watch.listen((step + 1) % self.every == 0)
-        if not seen:
-            return ""
+        return self.judge(seen, atoms, step, time_fs) if seen else ""
+
+    def judge(self, seen: list[Seen], atoms: Atoms, step: int, time_fs: float) -> str:
+        """The same for what was seen of a step."""
         self.n_looks += 1
         n_warnings = sum(int((s.outside > 0).sum()) for s in seen)
         if n_warnings == 0:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.md.velocitydistribution import Stationary
@@ -19,10 +20,12 @@ from numpy.typing import NDArray
 
 from cambrian.configurable import Configurable, describe
 from cambrian.contracts.archive import fingerprint
+from cambrian.contracts.extrapolation import Seen
 from cambrian.contracts.potential import Potential
 from cambrian.errors import MissingExtraError, UserError
 from cambrian.lammps_driver import LammpsDriver, attach, world
 from cambrian.sample.ensembles import Ensemble
+from cambrian.sample.extrapolation_guard import ExtrapolationGuard
 from cambrian.sample.lammps_box import LammpsBox
 from cambrian.sample.record import Record, State
 from cambrian.sample.running import FIGURES, Progress, Run
@@ -46,16 +49,18 @@ class LammpsDynamics(Configurable):
         *,
         seed: int = 0,
         trajectory: str | Path | None = None,
+        guard: ExtrapolationGuard | None = None,
         progress: Progress = lambda stage, fraction, words: None,
     ) -> Run:
         """Run from a copy of `atoms`; velocities are drawn where it has none. Every rank calls this and gets the Run.
 
         trajectory: extended XYZ file for the frames. A run that was interrupted goes on from its last frame: positions
             and velocities to the last digit, random numbers drawn anew.
+        guard: looks for extrapolation at every frame, and may end the run.
         Raises UserError for a potential that cannot be cut into domains and where the file holds another trajectory;
         MissingExtraError where LAMMPS is not installed.
         """
-        running = _Running(self, atoms.copy(), potential, seed, trajectory, progress)
+        running = _Running(self, atoms.copy(), potential, seed, trajectory, guard, progress)
         with running.lammps() as lmp:
             running.advance(lmp)
         return running.result()
@@ -64,10 +69,22 @@ class LammpsDynamics(Configurable):
 class _Running:
     """One run on one rank; the first rank writes."""
 
-    def __init__(self, dynamics: LammpsDynamics, atoms: Atoms, potential, seed: int, trajectory, progress: Progress):
+    def __init__(
+        self,
+        dynamics: LammpsDynamics,
+        atoms: Atoms,
+        potential: Potential,
+        seed: int,
+        trajectory: str | Path | None,
+        guard: ExtrapolationGuard | None,
+        progress: Progress,
+    ):
         self.dynamics, self.potential, self.seed, self.progress = dynamics, potential, seed, progress
-        self.world = world()
+        self.world, self.guard = world(), guard
+        if guard is not None and self.world.rank > 0:
+            guard.frames = None
         self.atoms, self.step, self.stopped = atoms, 0, ""
+        self.frame_at = 0  # as LAMMPS counts steps, from zero in every process
         self.rows: list[tuple] = []
         self.frames: list[Atoms] = []
         self.n_free = max(3 * len(atoms) - 3, 3)
@@ -105,6 +122,7 @@ class _Running:
         box = LammpsBox(self.atoms)
         box.create(lmp)
         driver = attach(lmp, self.potential, box.elements)
+        driver.before = self._listen
         seed = (self.seed + self.step) % LARGEST_SEED + 1
         lmp.commands_list(
             [
@@ -117,18 +135,23 @@ class _Running:
         trouble = _trouble(lmp, driver, "run 0 post no")
         if trouble:
             raise UserError(f"the first forces cannot be computed: {trouble}")
-        if not self.rows:
-            self._note(lmp, box)
+        if self.rows:
+            self._stop_for("" if self.guard is None else self.guard.objection(self._seen(driver)))
+        else:
+            if self.guard is not None:
+                self.guard.begin()
+            self._note(lmp, box, driver)
         first = True
         while self.step < dynamics.n_steps and not self.stopped:
             n = min(dynamics.every, dynamics.n_steps - self.step)
+            self.frame_at += n
             trouble = _trouble(lmp, driver, f"run {n} post no" if first else f"run {n} pre no post no")
             first = False
             if trouble:
                 self.stopped = f"stopped between {self._time():g} and {self._time(n):g} fs: {trouble}"
                 return
             self.step += n
-            self._note(lmp, box)
+            self._note(lmp, box, driver)
 
     def result(self) -> Run:
         """What came of it."""
@@ -138,9 +161,25 @@ class _Running:
     def _time(self, ahead: int = 0) -> float:
         return (self.step + ahead) * self.dynamics.timestep_fs
 
-    def _note(self, lmp: Any, box: LammpsBox) -> None:
+    def _seen(self, driver: LammpsDriver) -> list[Seen]:
+        """What all ranks together saw of the last step."""
+        numbers = torch.from_numpy(self.atoms.numbers)
+        return [] if self.guard is None else self.guard.watch.seen_together(numbers, driver.of_all_atoms)
+
+    def _listen(self, lammps_step: int) -> None:
+        """Look at steps that will be frames, and let all others pass."""
+        if self.guard is not None:
+            self.guard.watch.listen(lammps_step == self.frame_at)
+
+    def _stop_for(self, reason: str) -> None:
+        if reason:
+            self.stopped = f"stopped after {self._time():g} fs: {reason}"
+
+    def _note(self, lmp: Any, box: LammpsBox, driver: LammpsDriver) -> None:
         """A frame and a row of figures, on disk before the run goes on."""
         self.atoms = box.read(lmp)
+        if self.guard is not None:
+            self._stop_for(self.guard.judge(self._seen(driver), self.atoms, self.step, self._time()))
         energy, forces = lmp.get_thermo("pe"), box.forces(lmp)
         self.atoms.calc = SinglePointCalculator(self.atoms, energy=energy, forces=forces)
         kinetic = self.atoms.get_kinetic_energy()
@@ -157,7 +196,8 @@ class _Running:
                 "momenta": self.atoms.get_momenta(),
                 "cell": self.atoms.cell.array,
             }
-            self.record.save(State(self.step, arrays, {}, self.n_bytes, len(self.rows)), np.array(self.rows))
+            kept = {} if self.guard is None else {"guard": self.guard.facts()}
+            self.record.save(State(self.step, arrays, kept, self.n_bytes, len(self.rows)), np.array(self.rows))
         fraction = self.step / max(self.dynamics.n_steps, 1)
         self.progress("dynamics", fraction, f"{self._time() / 1000:.2f} ps, {temperature:.0f} K")
 
@@ -165,6 +205,8 @@ class _Running:
         self.atoms.set_cell(state.arrays["cell"])
         self.atoms.set_positions(state.arrays["positions"], apply_constraint=False)
         self.atoms.set_momenta(state.arrays["momenta"], apply_constraint=False)
+        if self.guard is not None and "guard" in state.facts:
+            self.guard.resume(state.facts["guard"])
         self.step, self.n_bytes, self.rows = state.step, state.n_bytes, [tuple(row) for row in rows]
 
 
