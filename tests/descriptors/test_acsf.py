@@ -10,6 +10,7 @@ from cambrian.contracts.descriptor import Descriptor
 from cambrian.descriptors.acsf import ACSF, Listed
 from cambrian.errors import UserError
 from cambrian.graph import batch, graph_of
+from cambrian.math.automatic_sets import Gastegger, Imbalzano
 from cambrian.math.envelopes import PolynomialEnvelope
 from cambrian.math.symmetry_functions import SymmetryFunction
 from cambrian.math.symmetry_grids import (
@@ -202,3 +203,14 @@ def test_published_grids():
     np.testing.assert_allclose(
         GasteggerCentered(3, 1.5).points(6.0), [(0.2222, 0), (0.0408, 0), (0.0165, 0)], atol=5e-5
     )
+
+
+@pytest.mark.parametrize(("rule", "n_radial", "n_angular"), [(Imbalzano, 6, 3), (Gastegger, 8, 4)])
+def test_automatic_sets_need_the_cutoff_alone(rule, n_radial, n_angular):
+    one = list(rule().functions(14, [14], 6.0))
+    assert sum(f.kind == "radial" for f in one) == 2 * n_radial
+    assert sum(f.kind == "wide" for f in one) == 2 * n_angular * 2 * len(rule().arguments["zetas"])
+    assert len(set(one)) == len(one)
+    assert max(f.shift for f in one if isinstance(f, SymmetryFunction)) < 6.0
+    three = list(rule(kind="narrow").functions(14, [1, 6, 8], 6.0))
+    assert {f.neighbors for f in three if f.kind == "narrow"} == {(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)}
