@@ -45,7 +45,7 @@ void measure(const Fade &fading, Star &s) {
 bool gather_star(const SymmetryJob &job, const Shell &shell, const Fade &fading, int64_t atom, Space &space) {
   const cambrian_stars &stars = job.stars;
   const int64_t begin = stars.first[atom], n_edges = stars.first[atom + 1] - begin;
-  int *inside = workspace.inside.hold(2 * n_edges), *kind = inside + n_edges, n = 0;
+  int *inside = space.inside.hold(2 * n_edges), *kind = inside + n_edges, n = 0;
   int count[kMostSpecies] = {};
   const double limit = shell.cutoff * shell.cutoff;
   for (int64_t e = 0; e < n_edges; ++e) {
@@ -115,10 +115,7 @@ void look_at_shell(const Shell &shell, const Fade &fading, Space &space, double 
   Cursor at;
   for (const Triplets &g : shell.triplets) {
     const Walk walk{shell, g, fading, space};
-    if (g.narrow)
-      row ? look_at_triplets<true, true>(walk, at, row) : look_at_triplets<true, false>(walk, at, row);
-    else
-      row ? look_at_triplets<false, true>(walk, at, row) : look_at_triplets<false, false>(walk, at, row);
+    g.narrow ? look_at_triplets<true>(walk, at, row) : look_at_triplets<false>(walk, at, row);
   }
   WideCursor wide;
   for (const Wide &w : shell.wides) look_at_wide(shell, w, space, wide, row);
@@ -196,18 +193,17 @@ void differentiate_shell(const SymmetryJob &job, const Shell &shell, const Fade 
   }
 }
 
-void run_atom(const SymmetryJob &job, int64_t atom) {
+void run_atom(const SymmetryJob &job, int64_t atom, Space &space) {
   const Plan &plan = *job.plan;
   const Center &center = plan.centers[job.stars.species[atom]];
   const int64_t K = plan.n_features, begin = job.stars.first[atom], n_edges = job.stars.first[atom + 1] - begin;
-  double *row = job.features ? job.features + atom * K : job.energies ? workspace.row.hold(K) : nullptr;
-  double *one = job.jacobian ? workspace.one.hold(K) : nullptr;
+  double *row = job.features ? job.features + atom * K : job.energies ? space.row.hold(K) : nullptr;
+  double *one = job.jacobian ? space.one.hold(K) : nullptr;
   if (row) std::memset(row, 0, K * sizeof(double));
   if (one) std::memset(one, 0, K * sizeof(double));
   if (job.pull) std::memset(job.pull + 3 * begin, 0, 3 * n_edges * sizeof(double));
   if (job.jacobian) std::memset(job.jacobian + 3 * K * begin, 0, 3 * K * n_edges * sizeof(double));
   for (const Shell &shell : center.shells) {
-    Space &space = workspace.space;
     const Fade fading = fade_of(plan.envelope, shell.cutoff);
     if (!gather_star(job, shell, fading, atom, space)) continue;
     look_at_shell(shell, fading, space, row);
@@ -229,7 +225,7 @@ int CAMBRIAN_JOIN(run_symmetry_, CAMBRIAN_ISA)(const SymmetryJob &job) {
   int failed = 0;
 #pragma omp parallel for num_threads(job.threads) if (job.stars.n_atoms > 1) schedule(dynamic, 8) reduction(| : failed)
   for (int64_t atom = 0; atom < job.stars.n_atoms; ++atom) try {
-      if (!failed) run_atom(job, atom);
+      if (!failed) run_atom(job, atom, workspace);
     } catch (const std::bad_alloc &) {
       failed = 1;
     }

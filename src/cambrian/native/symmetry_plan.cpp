@@ -47,6 +47,16 @@ int place(std::vector<K> &values, const K &value) {
   return int(values.size()) - 1;
 }
 
+// A gaussian that is a whole power of an earlier one costs a few products in place of an exponential.
+void look_for_power(const std::vector<Channel> &earlier, Channel &c) {
+  for (size_t b = 0; b < earlier.size(); ++b) {
+    const double ratio = std::round(c.eta / earlier[b].eta);
+    const bool whole = std::abs(ratio * earlier[b].eta - c.eta) <= 4e-16 * c.eta;
+    if (earlier[b].shift == c.shift && whole && ratio >= 2 && ratio <= 64 && (!c.times || ratio < c.times))
+      c.base = int(b), c.times = int(ratio);
+  }
+}
+
 Triplets triplets_of(const std::vector<Function> &functions, Owner &owner) {
   std::vector<std::pair<double, double>> combinations;
   std::map<Gaussian, std::vector<Use>> gaussians;
@@ -66,7 +76,9 @@ Triplets triplets_of(const std::vector<Function> &functions, Owner &owner) {
   for (const auto &[gaussian, members] : gaussians) {
     const int first = int(uses.size());
     uses.insert(uses.end(), members.begin(), members.end());
-    channels.push_back({gaussian.first, gaussian.second, first, int(uses.size())});
+    Channel channel{gaussian.first, gaussian.second, first, int(uses.size()), 0, 0};
+    look_for_power(channels, channel);
+    channels.push_back(channel);
   }
   const Function &f = functions.front();
   return {f.kind == CAMBRIAN_NARROW, shifted, f.first, f.second, owner.keep(found), owner.keep(channels), owner.keep(uses)};

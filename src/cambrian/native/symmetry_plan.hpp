@@ -38,6 +38,7 @@ struct Use {
 struct Channel {  // one gaussian of a group of triplets, and the functions that have it
   double eta, shift;
   int first, last;
+  int base, times;  // times > 0: the exponential of an earlier channel to this power, for eta is that multiple
 };
 
 struct Triplets {  // functions of one pair of species that need pairs of neighbors

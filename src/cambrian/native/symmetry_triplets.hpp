@@ -76,18 +76,37 @@ inline Partner gather(const Star &s, const uint16_t *k) {
   return {{v[0], v[1], v[2]}, v[3], v[4], v[5], v[6]};
 }
 
-// 2^(1-zeta) apart: (1 + lam c)^zeta, and (1 + lam c)^(zeta-1).
-inline void raise(const Combination &c, vec cosine, vec &value, vec &lower) {
-  vec base = 1 + c.lam * cosine;
-  if (c.whole >= 0) {
-    lower = all(1);
-    vec power = base;
-    for (int n = c.whole; n; n >>= 1, power *= power)
-      if (n & 1) lower *= power;
-  } else {  // rounding may leave less than zero, and the powers of zero have no derivative
-    for (int l = 0; l < W; ++l) lower[l] = base[l] > 1e-15 ? std::pow(base[l], c.zeta - 1) : 0;
+inline vec to_the(int n, vec x) {  // n >= 1
+  while (!(n & 1)) x *= x, n >>= 1;
+  vec value = x;
+  while (n >>= 1) {
+    x *= x;
+    if (n & 1) value *= x;
   }
-  value = lower * base;
+  return value;
+}
+
+// (1 + lam c)^zeta and, where asked for, (1 + lam c)^(zeta-1) of n vectors.
+template <bool kLower>
+inline void raise(const Combination &c, const Side *sides, int n, vec *value, vec *lower) {
+  for (int b = 0; b < n; ++b) value[b] = 1 + c.lam * sides[b].cosine;
+  if (c.whole == 0) {
+    if (kLower)
+      for (int b = 0; b < n; ++b) lower[b] = all(1);
+  } else if (c.whole > 0) {
+    for (int b = 0; b < n; ++b) {
+      const vec power = to_the(c.whole, value[b]);
+      value[b] *= power;
+      if (kLower) lower[b] = power;
+    }
+  } else {  // rounding may leave less than zero, and the powers of zero have no derivative
+    for (int b = 0; b < n; ++b) {
+      vec power;
+      for (int l = 0; l < W; ++l) power[l] = value[b][l] > 1e-15 ? std::pow(value[b][l], c.zeta - 1) : 0;
+      value[b] *= power;
+      if (kLower) lower[b] = power;
+    }
+  }
 }
 
 struct Cursor {  // where a group begins in what the forward sweep left
@@ -101,72 +120,140 @@ struct Walk {
   Space &space;
 };
 
-// kSum: sums of the functions, one vector a use, into `sum`.
-template <bool kNarrow, bool kSum>
-void look_at_block(const Walk &walk, int j, const uint16_t *k, Side &side, vec *exponentials, vec *sum) {
+struct Run {  // the partners of one j, block by block
+  int j, n;
+  const uint16_t *partners;
+  Side *sides;
+  vec *exponentials;  // n a channel
+};
+
+// Angles, third windows, F into `product` and the sum of squared sides into `reach`.
+template <bool kNarrow>
+inline void measure_sides(const Walk &walk, const Run &run, vec *product, vec *reach) {
   const Star &s = walk.space.star;
-  const double *own = s.record + kRecord * j;
-  const Partner p = gather(s, k);
-  side.cosine = own[0] * p.n[0] + own[1] * p.n[1] + own[2] * p.n[2];
-  const vec dx = p.n[0] * p.r - s.x[j], dy = p.n[1] * p.r - s.y[j], dz = p.n[2] * p.r - s.z[j];
-  const vec squared = larger(dx * dx + dy * dy + dz * dz, all(kSamePlace * kSamePlace));
-  vec apart = {}, product = own[4] * p.f;
-  if constexpr (kNarrow) {
-    apart = root(squared);
-    side.inverse = 1 / apart;
-    fade(walk.fading, apart, side.f, side.fp);
-    side.fp *= side.inverse;
-    product *= side.f;
-  }
-  const vec sides = own[3] * own[3] + p.r * p.r + (kNarrow ? squared : vec{});
-  int m = 0;
-  for (const Channel &c : walk.group.channels) {
-    vec distance = sides;
-    if (c.shift != 0) {
-      const vec a = p.r - c.shift, b = apart - c.shift;
-      const double d = own[3] - c.shift;
-      distance = d * d + a * a + (kNarrow ? b * b : vec{});
-    }
-    exponentials[m++] = exponential(-c.eta * distance);
-  }
-  if constexpr (kSum) {
-    vec value[kMostCombinations], lower;
-    for (int q = 0; q < walk.group.combinations.n; ++q) raise(walk.group.combinations.at[q], side.cosine, value[q], lower);
-    m = 0;
-    for (const Channel &c : walk.group.channels) {
-      const vec e = product * exponentials[m++];
-      for (int u = c.first; u < c.last; ++u) sum[u] += e * value[walk.group.uses.at[u].combination];
+  const double *own = s.record + kRecord * run.j, x = s.x[run.j], y = s.y[run.j], z = s.z[run.j];
+  for (int b = 0; b < run.n; ++b) {
+    const Partner p = gather(s, run.partners + W * b);
+    Side &side = run.sides[b];
+    side.cosine = own[0] * p.n[0] + own[1] * p.n[1] + own[2] * p.n[2];
+    product[b] = own[4] * p.f;
+    reach[b] = own[3] * own[3] + p.r * p.r;
+    if constexpr (kNarrow) {
+      const vec dx = p.n[0] * p.r - x, dy = p.n[1] * p.r - y, dz = p.n[2] * p.r - z;
+      const vec squared = larger(dx * dx + dy * dy + dz * dz, all(kSamePlace * kSamePlace)), apart = root(squared);
+      side.inverse = 1 / apart;
+      fade(walk.fading, apart, side.f, side.fp);
+      side.fp *= side.inverse;
+      product[b] *= side.f;
+      reach[b] += squared;
     }
   }
 }
 
-template <bool kNarrow, bool kSum>
+// Exponentials of all channels of the run.
+template <bool kNarrow>
+inline void fill_exponentials(const Walk &walk, const Run &run, const vec *reach) {
+  const Star &s = walk.space.star;
+  const double own = s.record[kRecord * run.j + 3];
+  const int n = run.n;
+  vec *e = run.exponentials;
+  for (const Channel &c : walk.group.channels) {
+    if (c.times) {
+      const vec *base = run.exponentials + n * c.base;
+      for (int b = 0; b < n; ++b) e[b] = to_the(c.times, base[b]);
+    } else if (c.shift == 0) {
+      for (int b = 0; b < n; ++b) e[b] = exponential(-c.eta * reach[b]);
+    } else {
+      for (int b = 0; b < n; ++b) {
+        const vec a = gather(s, run.partners + W * b).r - c.shift;
+        vec sum = (own - c.shift) * (own - c.shift) + a * a;
+        if constexpr (kNarrow) {
+          const vec third = 1 / run.sides[b].inverse - c.shift;
+          sum += third * third;
+        }
+        e[b] = exponential(-c.eta * sum);
+      }
+    }
+    e += n;
+  }
+}
+
+inline void add_run(const Triplets &g, const Run &run, const vec *product, vec *values, vec *sum) {
+  const int n = run.n;
+  for (int q = 0; q < g.combinations.n; ++q) raise<false>(g.combinations.at[q], run.sides, n, values + q * n, nullptr);
+  const vec *e = run.exponentials;
+  for (const Channel &c : g.channels) {
+    for (int u = c.first; u < c.last; ++u) {
+      const vec *value = values + g.uses.at[u].combination * n;
+      vec total = sum[u];
+      for (int b = 0; b < n; ++b) total += product[b] * e[b] * value[b];
+      sum[u] = total;
+    }
+    e += n;
+  }
+}
+
+template <bool kNarrow>
 void look_at_triplets(const Walk &walk, Cursor &at, double *row) {
   Space &space = walk.space;
   const Star &s = space.star;
   const Triplets &g = walk.group;
-  const int n_channels = g.channels.n, last = s.end[g.second];
+  const int n_channels = g.channels.n, last = s.end[g.second], room = s.n / W + 1;
   const double limit = kNarrow ? walk.shell.cutoff : kFar / 10;
-  vec *sum = nullptr;
-  if constexpr (kSum) {
-    sum = workspace.sums.hold(g.uses.n);
-    std::memset(static_cast<void *>(sum), 0, g.uses.n * sizeof(vec));
-  }
+  vec *sum = space.sums.hold(g.uses.n), *work = space.run.hold(size_t(room) * (2 + g.combinations.n));
+  std::memset(static_cast<void *>(sum), 0, g.uses.n * sizeof(vec));
   space.counts.hold(at.count + s.end[g.first] - s.first[g.first], at.count);
   for (int j = s.first[g.first]; j < s.end[g.first]; ++j) {
     const int from = g.first == g.second ? j + 1 : s.first[g.second];
     uint16_t *k = space.partners.hold(at.partner + s.n + 2 * W, at.partner) + at.partner;
-    const int n = find_partners(s, j, from, last, limit, k), n_blocks = (n + W - 1) / W;
-    for (int l = n; l < n_blocks * W; ++l) k[l] = uint16_t(s.n);
-    Side *side = space.sides.hold(at.block + n_blocks, at.block) + at.block;
-    vec *e = space.exponentials.hold(at.exponential + n_blocks * n_channels, at.exponential) + at.exponential;
-    for (int b = 0; b < n_blocks; ++b)
-      look_at_block<kNarrow, kSum>(walk, j, k + W * b, side[b], e + n_channels * b, sum);
-    space.counts.at[at.count++] = n;
-    at.partner += n_blocks * W, at.block += n_blocks, at.exponential += n_blocks * n_channels;
+    const int count = find_partners(s, j, from, last, limit, k), n = (count + W - 1) / W;
+    for (int l = count; l < n * W; ++l) k[l] = uint16_t(s.n);
+    const Run run{j, n, k, space.sides.hold(at.block + n, at.block) + at.block,
+                  space.exponentials.hold(at.exponential + n * n_channels, at.exponential) + at.exponential};
+    measure_sides<kNarrow>(walk, run, work, work + room);
+    fill_exponentials<kNarrow>(walk, run, work + room);
+    if (row) add_run(g, run, work, work + 2 * room, sum);
+    space.counts.at[at.count++] = count;
+    at.partner += n * W, at.block += n, at.exponential += n * n_channels;
   }
-  if constexpr (kSum)
+  if (row)
     for (int u = 0; u < g.uses.n; ++u) row[g.uses.at[u].feature] += g.uses.at[u].norm * total(sum[u]);
+}
+
+inline const Slope *slopes_of(const Triplets &g, const double *slope, Space &space) {
+  Slope *slopes = space.slopes.hold(g.uses.n);
+  for (int u = 0; u < g.uses.n; ++u) {
+    const Combination &q = g.combinations.at[g.uses.at[u].combination];
+    const double s = slope[g.uses.at[u].feature] * g.uses.at[u].norm;
+    slopes[u] = {s, s * q.zeta * q.lam};
+  }
+  return slopes;
+}
+
+// Channels first..last only: all of them for forces, that of one function for its derivatives.
+inline void sum_channels(const Triplets &g, const Run &run, const Slope *slopes, int first, int last, vec *work,
+                         Sums *sums) {
+  const int n = run.n;
+  vec *value = work, *lower = work + n * g.combinations.n;
+  for (int q = 0; q < g.combinations.n; ++q) raise<true>(g.combinations.at[q], run.sides, n, value + q * n, lower + q * n);
+  std::memset(static_cast<void *>(sums), 0, n * sizeof(Sums));
+  for (int m = first; m < last; ++m) {
+    const Channel &c = g.channels.at[m];
+    const vec *e = run.exponentials + m * n;
+    for (int b = 0; b < n; ++b) {
+      vec power = {}, bend = {};
+      for (int u = c.first; u < c.last; ++u) {
+        const int at = g.uses.at[u].combination * n + b;
+        power += slopes[u].power * value[at];
+        bend += slopes[u].bend * lower[at];
+      }
+      const vec term = e[b] * power;
+      sums[b].all += term;
+      sums[b].eta += c.eta * term;
+      sums[b].shift += (c.eta * c.shift) * term;
+      sums[b].turn += e[b] * bend;
+    }
+  }
 }
 
 struct Pull {  // of W triplets: dE/dr_j = along_j r_j + cross r_k, dE/dr_k = along_k r_k + cross r_j
@@ -174,67 +261,57 @@ struct Pull {  // of W triplets: dE/dr_j = along_j r_j + cross r_k, dE/dr_k = al
 };
 
 template <bool kNarrow>
-inline Pull pull_of_block(const Triplets &g, int first, int last, const double *own, const Partner &p, const Side &side,
-                          const vec *exponentials, const double *slope) {
-  vec value[kMostCombinations], lower[kMostCombinations];
-  for (int q = 0; q < g.combinations.n; ++q) raise(g.combinations.at[q], side.cosine, value[q], lower[q]);
-  vec sum = {}, with_eta = {}, with_shift = {}, turn = {};
-  for (int m = first; m < last; ++m) {
-    const Channel &c = g.channels.at[m];
-    vec power = {}, bend = {};
-    for (int u = c.first; u < c.last; ++u) {
-      const Use &use = g.uses.at[u];
-      const Combination &q = g.combinations.at[use.combination];
-      const double s = slope[use.feature] * use.norm;
-      power += s * value[use.combination];
-      bend += (s * q.zeta * q.lam) * lower[use.combination];
-    }
-    const vec e = exponentials[m], term = e * power;
-    sum += term;
-    with_eta += c.eta * term;
-    with_shift += (c.eta * c.shift) * term;
-    turn += e * bend;
-  }
+inline Pull pull_of(const double *own, const Partner &p, const Side &side, const Sums &sums) {
   const double f = own[4], fp = own[5], inverse = own[6];
   const vec third = kNarrow ? side.f : all(1);
-  const vec both = p.f * third, product = f * both, twice = 2 * product;
-  const vec angle = product * turn * inverse * p.inverse;
+  const vec both = p.f * third, twice = 2 * f * both;
+  const vec angle = f * both * sums.turn * inverse * p.inverse;
   const vec back = angle * side.cosine;
   Pull pull;
-  pull.along_j = fp * both * sum - twice * (with_eta - with_shift * inverse) - back * (p.r * inverse);
-  pull.along_k = f * p.fp * third * sum - twice * (with_eta - with_shift * p.inverse) - back * (own[3] * p.inverse);
+  pull.along_j = fp * both * sums.all - twice * (sums.eta - sums.shift * inverse) - back * (p.r * inverse);
+  pull.along_k = f * p.fp * third * sums.all - twice * (sums.eta - sums.shift * p.inverse) - back * (own[3] * p.inverse);
   pull.cross = angle;
   if constexpr (kNarrow) {
-    const vec between = f * p.f * side.fp * sum - twice * (with_eta - with_shift * side.inverse);
+    const vec between = f * p.f * side.fp * sums.all - twice * (sums.eta - sums.shift * side.inverse);
     pull.along_j += between, pull.along_k += between, pull.cross -= between;
   }
   return pull;
 }
 
-// Channels first..last of the group only: all of them for forces, that of one function for its derivatives.
+template <bool kNarrow>
+inline void pull_run(const Star &s, const Run &run, int count, const Sums *sums) {
+  const double *own = s.record + kRecord * run.j;
+  const quad place = {s.x[run.j], s.y[run.j], s.z[run.j], 0}, unit = {0, 0, 0, 1};
+  vec x = {}, y = {}, z = {}, along = {};
+  for (int b = 0; b < run.n; ++b) {
+    const uint16_t *k = run.partners + W * b;
+    const Partner p = gather(s, k);
+    const Pull pull = pull_of<kNarrow>(own, p, run.sides[b], sums[b]);
+    const vec reach = pull.cross * p.r;
+    x += reach * p.n[0], y += reach * p.n[1], z += reach * p.n[2], along += pull.along_j;
+    alignas(64) double cross[W], along_k[W];
+    std::memcpy(cross, &pull.cross, sizeof cross), std::memcpy(along_k, &pull.along_k, sizeof along_k);
+    for (int l = 0; l < (count - W * b < W ? count - W * b : W); ++l)
+      s.scatter[k[l]] += cross[l] * place + along_k[l] * unit;
+  }
+  s.scatter[run.j] += totals(x, y, z, along);
+}
+
 template <bool kNarrow>
 void pull_triplets(const Walk &walk, Cursor &at, const double *slope, int first, int last) {
-  const Space &space = walk.space;
+  Space &space = walk.space;
   const Star &s = space.star;
   const Triplets &g = walk.group;
-  const int n_channels = g.channels.n;
+  const Slope *slopes = slopes_of(g, slope, space);
+  const int n_channels = g.channels.n, room = s.n / W + 1;
+  vec *work = space.run.hold(size_t(room) * 2 * g.combinations.n);
+  Sums *sums = space.along_run.hold(room);
   for (int j = s.first[g.first]; j < s.end[g.first]; ++j) {
-    const double *own = s.record + kRecord * j;
-    const quad place = {s.x[j], s.y[j], s.z[j], 0}, unit = {0, 0, 0, 1};
-    vec x = {}, y = {}, z = {}, along = {};
-    for (int left = space.counts.at[at.count++]; left > 0; left -= W) {
-      const uint16_t *k = space.partners.at + at.partner;
-      const Partner p = gather(s, k);
-      const Pull pull = pull_of_block<kNarrow>(g, first, last, own, p, space.sides.at[at.block],
-                                               space.exponentials.at + at.exponential, slope);
-      const vec reach = pull.cross * p.r;
-      x += reach * p.n[0], y += reach * p.n[1], z += reach * p.n[2], along += pull.along_j;
-      alignas(64) double cross[W], along_k[W];
-      std::memcpy(cross, &pull.cross, sizeof cross), std::memcpy(along_k, &pull.along_k, sizeof along_k);
-      for (int l = 0; l < (left < W ? left : W); ++l) s.scatter[k[l]] += cross[l] * place + along_k[l] * unit;
-      at.partner += W, ++at.block, at.exponential += n_channels;
-    }
-    s.scatter[j] += totals(x, y, z, along);
+    const int count = space.counts.at[at.count++], n = (count + W - 1) / W;
+    const Run run{j, n, space.partners.at + at.partner, space.sides.at + at.block, space.exponentials.at + at.exponential};
+    sum_channels(g, run, slopes, first, last, work, sums);
+    pull_run<kNarrow>(s, run, count, sums);
+    at.partner += n * W, at.block += n, at.exponential += n * n_channels;
   }
 }
 

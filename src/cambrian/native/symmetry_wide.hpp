@@ -43,10 +43,11 @@ struct WideCursor {
   size_t window = 0, moment = 0;
 };
 
-inline void sum_moments(const Wide &w, Star &s, int segment, vec *windows, double *moments, double *norms) {
+inline void sum_moments(const Wide &w, Space &space, int segment, vec *windows, double *moments, double *norms) {
   const int from = first_monomial(lowest_summed(w)), n_summed = w.n_moments - from, n_channels = w.channels.n;
   const int room = padded(n_summed);
-  vec *sum = workspace.sums.hold(size_t(n_channels) * (room + 1) + n_summed), *own = sum + n_channels * room;
+  Star &s = space.star;
+  vec *sum = space.sums.hold(size_t(n_channels) * (room + 1) + n_summed), *own = sum + n_channels * room;
   vec *values = own + n_channels;
   std::memset(static_cast<void *>(sum), 0, size_t(n_channels) * (room + 1) * sizeof(vec));
   Powers powers;
@@ -83,7 +84,7 @@ void look_at_wide(const Shell &shell, const Wide &w, Space &space, WideCursor &a
   double *moments = space.moments.hold(at.moment + size * (w.n_moments + 1), at.moment) + at.moment;
   double *norms = moments + size * w.n_moments;
   for (int segment = 0; segment < n_segments; ++segment)
-    sum_moments(w, s, segment, windows, moments + segment * n_channels * w.n_moments, norms + segment * n_channels);
+    sum_moments(w, space, segment, windows, moments + segment * n_channels * w.n_moments, norms + segment * n_channels);
   at.window += size_t(2) * n_channels * (s.n / W), at.moment += size * (w.n_moments + 1);
   if (!row) return;
   for (const WideUse &use : w.uses) {
@@ -101,10 +102,10 @@ void look_at_wide(const Shell &shell, const Wide &w, Space &space, WideCursor &a
 }
 
 // dE/dA of every segment and channel, carried up to the two highest degrees; behind them the slopes of sum w^2.
-inline double *partials_of(const Shell &shell, const Wide &w, const double *moments, const double *slope) {
+inline double *partials_of(const Shell &shell, const Wide &w, Space &space, const double *moments, const double *slope) {
   const int n_channels = w.channels.n;
   const size_t size = size_t(shell.n_segments) * n_channels;
-  double *partials = workspace.partials.hold(size * (w.n_moments + 1)), *own = partials + size * w.n_moments;
+  double *partials = space.partials.hold(size * (w.n_moments + 1)), *own = partials + size * w.n_moments;
   std::memset(partials, 0, size * (w.n_moments + 1) * sizeof(double));
   for (const WideUse &use : w.uses) {
     const double s = slope[use.feature];
@@ -148,12 +149,12 @@ void pull_wide(const Shell &shell, const Wide &w, Space &space, WideCursor &at, 
   const int n_channels = w.channels.n, low = lowest_summed(w);
   const vec *windows = space.windows.at + at.window;
   const size_t size = size_t(shell.n_segments) * n_channels;
-  const double *partials = partials_of(shell, w, space.moments.at + at.moment, slope);
+  const double *partials = partials_of(shell, w, space, space.moments.at + at.moment, slope);
   const double *own = partials + size * w.n_moments;
   at.window += size_t(2) * n_channels * (s.n / W), at.moment += size * (w.n_moments + 1);
   const int n_low = low > 0 ? n_monomials(low - 1) : 0, n_high = w.degree > 0 ? n_monomials(w.degree - 1) : 0;
-  double *gradient = workspace.gradient.hold(size_t(n_channels) * 3 * (n_low + n_high));
-  vec *values = workspace.sums.hold(n_low + n_high);
+  double *gradient = space.gradient.hold(size_t(n_channels) * 3 * (n_low + n_high));
+  vec *values = space.sums.hold(n_low + n_high);
   Powers powers;
   for (int segment = 0; segment < shell.n_segments; ++segment) {
     const double *of_segment = partials + segment * n_channels * w.n_moments;

@@ -34,7 +34,6 @@ struct Pool {  // grows, never shrinks, kept between calls: page faults cost mor
 };
 
 constexpr double kFar = 1e6;             // angstrom: where padding stands
-constexpr int kMostCombinations = 64;    // of one group
 constexpr int kRecord = 8;  // n_x n_y n_z r f f'/r 1/r, and one to spare
 
 struct Star {  // the neighbors within a cutoff, species by species, each species padded to whole vectors
@@ -53,7 +52,15 @@ struct Side {  // of W triplets: the angle and the window of the third side, for
   vec cosine, f, fp, inverse;
 };
 
-struct Space {  // of one atom and shell
+struct Sums {  // of W triplets over channels: D, D_1 without and with r_s, and sum e P' (symmetry_triplets.hpp)
+  vec all, eta, shift, turn;
+};
+
+struct Slope {  // of a function: what multiplies (1 + lam c)^zeta, and (1 + lam c)^(zeta-1) in the derivative by c
+  double power, bend;
+};
+
+struct Space {  // what one thread works in: an atom and a shell at a time
   Star star;
   Pool<double> doubles;
   Pool<vec> vecs;
@@ -66,16 +73,14 @@ struct Space {  // of one atom and shell
   Pool<vec> exponentials;  // of every block and channel
   Pool<vec> windows;       // w and (dw/dr)/r of wide channels
   Pool<double> moments;    // A by segment, channel and monomial
-};
-
-struct Workspace {
-  Space space;
   Pool<int> inside;
-  Pool<vec> sums;
+  Pool<vec> sums, run;
+  Pool<Sums> along_run;
+  Pool<Slope> slopes;
   Pool<double> row, one, partials, gradient;
 };
 
-thread_local Workspace workspace;
+thread_local Space workspace;
 
 inline int padded(int n) { return (n + W - 1) / W * W; }
 
