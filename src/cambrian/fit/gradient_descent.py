@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cambrian.errors import UserError
 from cambrian.fit.course import Course, EpochSolver, Item, Target, joined
+from cambrian.fit.early_weights import EarlyWeights
 from cambrian.fit.losses import Loss, MeanSquare
 from cambrian.fit.problem import Problem, Weights, loss
 from cambrian.fit.schedules import Cosine, Schedule
@@ -32,7 +33,8 @@ class GradientDescent(EpochSolver):
     epochs are judged by mean squares. `batch_size` counts structures. `validation_fraction` of the training data is
     held out for early stopping where no validation set is given. `patience` is the number of epochs without a better
     validation loss after which training ends; `max_minutes` ends it too, the schedule following, and so do errors as
-    small as `target` asks for.
+    small as `target` asks for. `early` are other weights to begin with, which fade with the learning rate. Energies are
+    divided by the number of atoms to the power `size_power`: 1/4 is the loss of ANI, 1/2 that of Deep Potentials.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class GradientDescent(EpochSolver):
         max_minutes: float | None = None,
         target: Target | None = None,
         groups: dict[str, dict[str, float]] | None = None,
+        early: EarlyWeights | None = None,
+        size_power: float = 1.0,
     ):
         self.learning_rate, self.epochs, self.batch_size = learning_rate, epochs, batch_size
-        self.weights = Weights(energy_weight, force_weight, stress_weight)
+        self.weights, self.early = Weights(energy_weight, force_weight, stress_weight, size_power), early
         self.optimizer, self.weight_decay, self.schedule = optimizer, weight_decay, schedule
         self.ema, self.loss, self.clip = ema, loss, clip
         self.validation_fraction, self.patience, self.max_minutes = validation_fraction, patience, max_minutes
@@ -84,19 +88,22 @@ class _Run(Course):
     def advance(self) -> dict[str, float]:
         """One pass over the training data in random order."""
         order = torch.randperm(len(self.train), generator=self.generator).tolist()
-        size, total = self.solver.batch_size, 0.0
-        rate = self.rate * self.solver.schedule.factor(self.fraction)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        size, total, factor = self.solver.batch_size, 0.0, 0.0
         for start in range(0, len(order), size):
+            by_epochs = (len(self.history) + start / len(order)) / self.solver.epochs
+            factor = self.solver.schedule.factor(max(self.fraction, by_epochs))
             members = [self.train[k] for k in order[start : start + size]]
-            total += self.step(joined(members)) * len(members)
-        return {"learning_rate": rate, "train_loss": total / len(order)}
+            total += self.step(joined(members), factor) * len(members)
+        return {"learning_rate": self.rate * factor, "train_loss": total / len(order)}
 
-    def step(self, item: Item) -> float:
-        """One gradient step; returns the loss before it."""
+    def step(self, item: Item, factor: float) -> float:
+        """One gradient step at so much of the first learning rate; returns the loss before it."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate * factor
         self.optimizer.zero_grad()
-        value = loss(item[0].predict(), item[1], self.solver.weights, self.solver.loss)
+        late, early = self.solver.weights, self.solver.early
+        weights = late if early is None else early.faded(late, factor)
+        value = loss(item[0].predict(), item[1], weights, self.solver.loss)
         if not torch.isfinite(value):
             raise UserError(
                 "the loss is no longer finite; lower solver.learning_rate, or look for broken labels (inspect)"

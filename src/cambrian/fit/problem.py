@@ -36,11 +36,15 @@ Progress = Callable[[str, float, str], None]  # stage, fraction done, figures in
 
 @dataclass(frozen=True)
 class Weights:
-    """How much each kind of label counts: energy per atom, force and stress components."""
+    """How much each kind of label counts: energy, force and stress components.
+
+    Energies are divided by N^`size_power`: 1 is per atom, 1/2 and 1/4 let larger structures count more.
+    """
 
     energy: float
     force: float
     stress: float
+    size_power: float = 1.0
 
 
 @dataclass
@@ -127,7 +131,8 @@ def weighted_residuals(prediction: Prediction, labels: Labels, weights: Weights)
     """Energy, force and stress residuals with their weights, absent labels left out; for a batch of structures."""
     atoms_of = labels.n_atoms
     structure = torch.repeat_interleave(torch.arange(len(atoms_of)), atoms_of)
-    energy = weights.energy * labels.energy_weight * (prediction.energy - labels.energy) / atoms_of
+    size = atoms_of.to(prediction.energy.dtype) ** weights.size_power
+    energy = weights.energy * labels.energy_weight * (prediction.energy - labels.energy) / size
     found = [energy[torch.isfinite(labels.energy)]]
     if prediction.forces is not None:
         forces = weights.force * labels.force_weight[structure, None] * (prediction.forces - labels.forces)
