@@ -21,7 +21,6 @@ CASES = Path(__file__).parent / "cases"
 OWN = {
     name: from_file(f"{CASES / file}.py:{name}")
     for file, name in [
-        ("coulomb_matrix", "CoulombMatrix"),
         ("equilibrated_charges", "EquilibratedCharges"),
         ("ewald", "Ewald"),
         ("kernel_regressor", "KernelRegressor"),
@@ -139,13 +138,41 @@ def committee() -> Subject:
     return Subject(potential, usual_atoms())
 
 
-COMPOSED = {f.__name__: f for f in (snap_with_repulsion, two_kernels, messages_and_ewald, committee)}
+def kernel_subject(descriptor, atoms: tuple[Atoms, ...]) -> Subject:
+    potential = classes(Potential)["KernelPotential"](descriptor, length=3.0, labels=("energy", "forces"))
+    potential.setup(dataset(atoms))
+    view = potential.linear()
+    noise = np.random.default_rng(4).normal(size=len(view.coefficients))
+    view.coefficients = torch.from_numpy(noise)
+    return Subject(potential, atoms)
+
+
+def kernel_on_atoms() -> Subject:
+    return kernel_subject(OWN["RaggedHistogram"].example(), usual_atoms()[1:2])
+
+
+def kernel_on_molecules() -> Subject:
+    descriptor = classes(Descriptor)["CoulombMatrix"]
+    return kernel_subject(descriptor.example(), tuple(descriptor.example_atoms()))
+
+
+COMPOSED = {
+    f.__name__: f
+    for f in (
+        snap_with_repulsion,
+        two_kernels,
+        messages_and_ewald,
+        committee,
+        kernel_on_atoms,
+        kernel_on_molecules,
+    )
+}
 
 
 def of_contract(contract: type) -> dict[str, type]:
     """Classes of the catalogue and of the cases."""
     own = {name: cls for name, cls in OWN.items() if issubclass(cls, contract)}
-    return {n: c for n, c in classes(contract).items() if n != "DescriptorPotential"} | own
+    return {n: c for n, c in classes(contract).items() if n not in ("DescriptorPotential", "KernelPotential")} | own
 
 
 def names() -> list[str]:

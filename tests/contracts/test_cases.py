@@ -113,23 +113,6 @@ def test_two_sparse_kernels_are_one_solve():
     np.testing.assert_allclose(X @ coefficients(fitted).numpy(), X @ alpha, atol=1e-5 * np.abs(y).max())
 
 
-# whole molecules
-
-
-def test_coulomb_matrix_of_water():
-    """Eigenvalues of the matrix written out by hand; and kernel ridge regression on whole molecules fits its data."""
-    found = OWN["CoulombMatrix"]()
-    water = Atoms("OHH", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
-    d = water.get_all_distances()
-    M = [[0.5 * 8**2.4, 8 / d[0, 1], 8 / d[0, 2]], [8 / d[0, 1], 0.5, 1 / d[1, 2]], [8 / d[0, 2], 1 / d[1, 2], 0.5]]
-    np.testing.assert_allclose(found.features(graph(found, water))[0], np.linalg.eigvalsh(M), atol=1e-10)
-    structures = rattled(OWN["CoulombMatrix"].example_atoms(), 3)
-    data = Dataset(replace(s, energy=float(np.sin(k)), forces=None) for k, s in enumerate(structures))
-    potential = DescriptorPotential(OWN["CoulombMatrix"](), OWN["KernelRegressor"](n_points=len(data), length=0.3))
-    result = fit(potential, data, LeastSquares(energy_weight=1e5, ridge=0.0))
-    assert result.metrics()["train"]["energy_rmse"] < 1e-4
-
-
 # charges of the whole molecule, fed into a short-range network
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from contracts.subjects import OWN
 from own_model import InversePowers
 from small_data import argon
 
@@ -13,6 +12,7 @@ from cambrian.classical.isolated_atoms import IsolatedAtoms
 from cambrian.contracts import DescriptorPotential, Frozen, evaluate, load, save, uncertainty
 from cambrian.contracts.potential import Sum
 from cambrian.data import Dataset, Structure
+from cambrian.descriptors.coulomb_matrix import CoulombMatrix
 from cambrian.descriptors.so4_bispectrum import SO4Bispectrum
 from cambrian.errors import UserError
 from cambrian.fit import fit
@@ -179,9 +179,9 @@ def test_too_many_coefficients_keep_none_and_a_new_start_forgets():
 
 def test_whatever_is_linear_has_one():
     """A whole-molecule descriptor too, whose rows come by differentiation."""
-    descriptor = OWN["CoulombMatrix"].example()
+    descriptor = CoulombMatrix.example()
     potential = DescriptorPotential(descriptor, LinearRegressor())
-    atoms = [a.copy() for a in OWN["CoulombMatrix"].example_atoms()[:1] for _ in range(8)]
+    atoms = [a.copy() for a in CoulombMatrix.example_atoms()[:1] for _ in range(8)]
     rng = np.random.default_rng(0)
     for a in atoms:
         a.positions += rng.normal(0, 0.05, a.positions.shape)

@@ -18,10 +18,12 @@ from cambrian.contracts.linear import Linear
 class KernelView(Linear, ABC):
     """The linear view of a potential whose coefficients are α in the order of the labels it was set up on, then c.
 
-    `observes` says which labels: "energy", "forces" or both.
+    `observes` says which labels: "energy", "forces" or both; `has_constant` whether there is c, which a sum over atoms
+    has not.
     """
 
     observes: tuple[str, ...]
+    has_constant: bool = True
 
     @property
     @abstractmethod

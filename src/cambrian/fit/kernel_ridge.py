@@ -60,10 +60,10 @@ class KernelRidge(Solver):
         K = view.covariance(every, lambda f: problem.progress("kernel", f, f"length {view.length:g}"))
         problem.progress("solve", 0.0, f"{largest} coefficients")
         alpha = solved(K, targets.values(every), self.regularization / targets.weights(every) ** 2)
-        view.coefficients = torch.from_numpy(np.append(alpha, targets.constant))
-        figures = {"n_rows": largest, "n_coefficients": largest + 1, "kernel_length": view.length}
+        view.coefficients = torch.from_numpy(np.append(alpha, targets.constant) if view.has_constant else alpha)
+        figures = {"n_rows": largest, "n_coefficients": len(view.coefficients), "kernel_length": view.length}
         notes = [f"kernel length {view.length:g}" + (f", chosen among {len(history)}" if history else "")]
-        if "energy" not in view.observes:
+        if "energy" not in view.observes and view.has_constant:
             notes += set_constant(view, problem.potential, problem.train)
         return Solution(history=history, notes=notes, figures=figures)
 
@@ -156,7 +156,7 @@ class Targets:
         of_base = predict(base, train)
         labels = [Labels.of([s]) for s in train]
         offset = 0.0
-        if "energy" in view.observes:
+        if "energy" in view.observes and view.has_constant:
             offset = float(np.mean([s.energy - b.energy for s, b in zip(train, of_base, strict=True)]))
         parts, weights = [], []
         for s, b, found in zip(train, of_base, labels, strict=True):

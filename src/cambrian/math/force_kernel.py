@@ -1,15 +1,12 @@
-"""The Matérn 5/2 kernel of a descriptor D(x), for energies and forces, with orders of points that mean the same.
+"""Covariances of energies and forces under a radial kernel of descriptors, and sums over force observations.
 
-    Δ = D - D',  d = |Δ|,  q = √5/σ          k = (1 + q d + q²d²/3) exp(-q d)
-    cov(F, F') = Jᵀ A [(1 + q d) 1 - q² Δ Δᵀ] J'          A = (q²/3) exp(-q d)
-    cov(E, F') = -A (1 + q d) Δᵀ J'
+    Δ = D - D',  J = ∂D/∂x          w, b: math/kernels.py
+    cov(F, F') = Jᵀ (w 1 - b ΔΔᵀ) J'          cov(E, F') = -w Δᵀ J'
 
-summed over the orders of one of both geometries, which for a group is the same as over those of both. A sum over force
-observations E = Σ_j cov(E, F_j) α_j needs of them only v_j = J_j α_j:
+summed over several descriptors of the one geometry: its atoms, or orders of its points that mean the same (summed over
+a group in one of both geometries is the same as in both). A sum E = Σ_j cov(E, F_j) α_j needs only v_j = J_j α_j:
 
-    E = -Σ_j A (1 + q d) Δ_j · v_j          dE/dD = -Σ_j A [(1 + q d) v_j - q² (Δ_j · v_j) Δ_j]
-
-S. Chmiela, H. E. Sauceda, K.-R. Müller, A. Tkatchenko, Nat. Commun. 9, 3887 (2018).
+    E = -Σ_j w Δ_j · v_j          dE/dD = -Σ_j [w v_j - b (Δ_j · v_j) Δ_j]
 """
 
 import math
@@ -18,43 +15,43 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cambrian.math.kernels import RadialKernel
+
 
 def force_covariance(
-    D: Float[Tensor, "orders pairs"],
-    J: Float[Tensor, "orders pairs coordinates"],
-    D_others: Float[Tensor, "others pairs"],
-    J_others: Float[Tensor, "others pairs coordinates"],
+    D: Float[Tensor, "rows features"],
+    J: Float[Tensor, "rows features coordinates"],
+    D_others: Float[Tensor, "others features"],
+    J_others: Float[Tensor, "others features others_coordinates"],
+    kernel: RadialKernel,
     length: float,
-) -> tuple[Float[Tensor, "coordinates others coordinates"], Float[Tensor, "others coordinates"]]:
-    """Covariance of forces, and of the energy, of one geometry with the forces of others.
-
-    The one comes in each of its orders, as rows of `D` and `J` permuted; `length` is σ in units of D.
-    """
+) -> tuple[Float[Tensor, "coordinates others others_coordinates"], Float[Tensor, "others others_coordinates"]]:
+    """Covariance of forces, and of the energy, of one geometry with the forces of others; summed over its rows."""
     delta = D[:, None] - D_others
-    A, qd, q = _parts(delta, length)
-    weight = A * (1 + qd)
-    mixed = (weight.mT @ J.flatten(1)).reshape(len(D_others), *J.shape[1:])
-    left = torch.matmul(delta, J)  # Jᵀ Δ (orders, others, coordinates)
-    right = torch.bmm(delta.transpose(0, 1), J_others)  # Δᵀ J' (others, orders, coordinates)
+    _, w, b = kernel.shape(delta.square().sum(dim=-1), length)
+    mixed = (w.mT @ J.flatten(1)).reshape(len(D_others), *J.shape[1:])
+    left = torch.matmul(delta, J)  # Jᵀ Δ (rows, others, coordinates)
+    right = torch.bmm(delta.transpose(0, 1), J_others)  # Δᵀ J' (others, rows, coordinates)
     blocks = torch.bmm(mixed.mT, J_others)
-    blocks -= torch.bmm((q**2 * A[..., None] * left).permute(1, 2, 0), right)
-    return blocks.transpose(0, 1), -torch.einsum("po,opc->oc", weight, right)
+    blocks -= torch.bmm((b[..., None] * left).permute(1, 2, 0), right)
+    return blocks.transpose(0, 1), -torch.einsum("ro,orc->oc", w, right)
 
 
 def energies_of_forces(
-    D: Float[Tensor, "geometries pairs"],
-    D_others: Float[Tensor, "others pairs"],
-    v_others: Float[Tensor, "others pairs"],
+    D: Float[Tensor, "geometries features"],
+    D_others: Float[Tensor, "others features"],
+    v_others: Float[Tensor, "others features"],
+    kernel: RadialKernel,
     length: float,
 ) -> Float[Tensor, "geometries"]:
-    """E of each geometry from all others, without a sum over orders; differentiable to any order."""
+    """E of each geometry from all others; differentiable to any order."""
     delta = D[:, None] - D_others
-    A, qd, _ = _parts(delta, length)
-    return -(A * (1 + qd) * torch.einsum("gop,op->go", delta, v_others)).sum(dim=-1)
+    w = kernel.shape(delta.square().sum(dim=-1), length)[1]
+    return -(w * torch.einsum("gop,op->go", delta, v_others)).sum(dim=-1)
 
 
-class ForceSum:
-    """The same sum with its slopes in closed form, made ready once for many geometries.
+class MaternForceSum:
+    """The same sum for the Matérn kernel with its slopes in closed form, made ready once for many geometries.
 
     Everything that grows with the training set is a matrix product; descriptors count from their mean, so that the
     squares in |D|² - 2 D·D' + |D'|² stay small.
@@ -78,10 +75,3 @@ class ForceSum:
         bend = A.mul_(along).mul_(self.q**2)
         slopes = bend.sum(dim=-1, keepdim=True) * D - bend @ self.D - weight @ self.v
         return -(weight * along).sum(dim=-1), slopes
-
-
-def _parts(delta: Tensor, length: float) -> tuple[Tensor, Tensor, float]:
-    """A, q d and q; d has a gradient of zero where two geometries are the same."""
-    q = math.sqrt(5) / length
-    qd = q * (delta.square().sum(dim=-1) + 1e-30).sqrt()
-    return q**2 / 3 * torch.exp(-qd), qd, q

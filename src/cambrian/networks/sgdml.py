@@ -27,12 +27,14 @@ from cambrian.data.dataset import Dataset
 from cambrian.data.structure import Structure
 from cambrian.errors import UserError
 from cambrian.graph import Graph
-from cambrian.math.force_kernel import ForceSum, energies_of_forces, force_covariance
+from cambrian.math.force_kernel import MaternForceSum, energies_of_forces, force_covariance
 from cambrian.math.inverse_distances import inverse_distances, jacobian, pull_back, push_forward, reordered_pairs
+from cambrian.math.kernels import MaternKernel
 from cambrian.math.orders import closed, equivalent_orders
 
 MATCHED = 1000  # geometries that the search for equivalent orders compares; their pairs are what takes time
 LARGEST = 100  # orders in a group
+KERNEL = MaternKernel()
 
 
 class SGDML(Potential):
@@ -110,14 +112,14 @@ class SGDML(Potential):
         """Energies of the molecules; structures one by one, since each meets every training geometry."""
         D_train, v_train = inverse_distances(self.geometries), push_forward(self.geometries, self.alpha)
         D, pairs, length = inverse_distances(self.molecules(graph)), reordered_pairs(self.orders), float(self.length)
-        energies = [energies_of_forces(d[pairs], D_train, v_train, length).sum() for d in D]
+        energies = [energies_of_forces(d[pairs], D_train, v_train, KERNEL, length).sum() for d in D]
         return Terms(torch.stack(energies) + self.constant)
 
     def native(self) -> Callable[[Graph], Prediction]:
         """Energy and forces in closed form, without a graph of derivatives."""
         with torch.no_grad():
             v_train = push_forward(self.geometries, self.alpha)
-            kernel = ForceSum(inverse_distances(self.geometries), v_train, float(self.length))
+            kernel = MaternForceSum(inverse_distances(self.geometries), v_train, float(self.length))
             pairs, constant = reordered_pairs(self.orders), self.constant.clone()
 
         @torch.no_grad()
@@ -194,7 +196,7 @@ class SGDMLRows(KernelView):
         n = J.shape[-1]
         K = np.zeros((n * len(points), n * len(points)))
         for k in range(len(points)):
-            block, _ = force_covariance(D[k, pairs], J[k, pairs], D[: k + 1], J[: k + 1], self.length)
+            block, _ = force_covariance(D[k, pairs], J[k, pairs], D[: k + 1], J[: k + 1], KERNEL, self.length)
             K[k * n : (k + 1) * n, : (k + 1) * n] = block.reshape(n, -1).numpy()
             progress(((k + 1) / len(points)) ** 2)
         return K
@@ -206,7 +208,10 @@ class SGDMLRows(KernelView):
         D_train, J_train = inverse_distances(training), jacobian(training)
         molecules = self.potential.molecules(graph)
         D, J = inverse_distances(molecules), jacobian(molecules)
-        found = [force_covariance(d[pairs], j[pairs], D_train, J_train, self.length) for d, j in zip(D, J, strict=True)]
+        found = [
+            force_covariance(d[pairs], j[pairs], D_train, J_train, KERNEL, self.length)
+            for d, j in zip(D, J, strict=True)
+        ]
         energy = torch.stack([torch.cat([e.flatten(), e.new_ones(1)]) for _, e in found])
         if not derivatives:
             return Rows(energy)
