@@ -24,6 +24,7 @@ from cambrian.fit.course import Course, EpochSolver, Item, Target, in_batches
 from cambrian.fit.covariance_layout import CovarianceLayout, FullCovariance
 from cambrian.fit.filter_memory import FilterMemory, StandardFilter
 from cambrian.fit.filter_units import ByNetwork, FilterUnits
+from cambrian.fit.objective import columns
 from cambrian.fit.problem import Problem, Weights
 from cambrian.math.kalman import gain
 
@@ -231,23 +232,6 @@ class _Queue:
         places = [(self._next + k) % len(self._order) for k in range(n)]
         self._next = (self._next + n) % len(self._order)
         return [self._order[k] for k in places]
-
-
-def columns(values: Tensor, parameters: list[torch.nn.Parameter]) -> Tensor:
-    """Derivatives of some values by all parameters: (parameters, values)."""
-    if not values.requires_grad:
-        return torch.zeros(sum(p.numel() for p in parameters), len(values), dtype=torch.float64)
-    if len(values) == 1:
-        found = torch.autograd.grad(values[0], parameters, allow_unused=True)
-        found = [None if g is None else g[None] for g in found]
-    else:
-        unit = torch.eye(len(values), dtype=values.dtype)
-        found = torch.autograd.grad(values, parameters, grad_outputs=unit, is_grads_batched=True, allow_unused=True)
-    flat = [
-        torch.zeros(len(values), p.numel(), dtype=values.dtype) if g is None else g.flatten(1)
-        for g, p in zip(found, parameters, strict=True)
-    ]
-    return torch.cat(flat, dim=1).mT.double()
 
 
 def _energies(items: list[Item]) -> list[Candidate]:
