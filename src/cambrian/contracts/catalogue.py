@@ -137,8 +137,10 @@ def _is_union(hint) -> bool:
 
 def _call_by_name(value: typing.Any, hint) -> typing.Any:
     """A class named by a word alone, where an object is expected, is a call without arguments."""
-    if isinstance(value, list) and typing.get_origin(hint) is list:
-        return [_call_by_name(v, typing.get_args(hint)[0]) for v in value]
+    kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
+    inner = next((typing.get_args(kind)[0] for kind in kinds if typing.get_origin(kind) is list), None)
+    if isinstance(value, list) and inner is not None:
+        return [_call_by_name(v, inner) for v in value]
     if isinstance(value, str) and value in configurables() and not fits(value, hint):
         return {value: {}}
     return value
