@@ -21,7 +21,7 @@ from cambrian.elements import symbol, symbols
 from cambrian.errors import UserError
 from cambrian.graph import Graph
 from cambrian.math.spherical_bessel import SphericalBesselBasis
-from cambrian.math.spherical_harmonics import spherical_harmonics
+from cambrian.math.spherical_harmonics import spherical_harmonics, spherical_harmonics_and_gradient
 
 MAX_ORDER = 12
 EDGES_AT_ONCE = 4096  # bounds the memory of intermediate derivatives
@@ -85,9 +85,9 @@ class SphericalBessel(Descriptor):
                 partners = moments[graph.center[chunk]]
                 for k, (s, t) in enumerate(self.pairs):
                     target = derivative[chunk, :, k * columns : (k + 1) * columns]
-                    for own, other in ((s, t), (t, s)):  # both where s = t: the square's factor 2
+                    for own, other in {(s, t), (t, s)}:
                         rows = torch.nonzero(kinds == own)[:, 0]
-                        target[rows] += (slopes[rows] * partners[rows, None, other]) @ weight
+                        target[rows] += (slopes[rows] * partners[rows, None, other]) @ weight * (2 if s == t else 1)
             return self.features(graph), derivative
 
     def _moments(self, r_ij: Float[Tensor, "edges 3"]) -> Float[Tensor, "edges moments"]:
@@ -97,10 +97,15 @@ class SphericalBessel(Descriptor):
         return self.basis(distance)[:, self._column] * harmonics[:, self._harmonic]
 
     def _slopes(self, r_ij: Float[Tensor, "edges 3"]) -> Float[Tensor, "edges 3 moments"]:
-        """d(g Y)/dr of every edge by forward differentiation."""
-        tangents = torch.eye(3, dtype=r_ij.dtype, device=r_ij.device)
-        along = [torch.func.jvp(self._moments, (r_ij,), (t.expand_as(r_ij).contiguous(),))[1] for t in tangents]
-        return torch.stack(along, dim=1)
+        """d(g Y)/dr of every edge: along it by g', across it by the slopes of Y."""
+        distance = r_ij.norm(dim=-1)
+        direction = (r_ij / distance[:, None])[:, :, None]
+        radial, slopes = torch.func.jvp(self.basis, (distance,), (torch.ones_like(distance),))
+        harmonics, gradient = spherical_harmonics_and_gradient(direction[:, :, 0], self.n_max)
+        across = gradient - direction * (direction * gradient).sum(dim=1, keepdim=True)
+        along = slopes[:, self._column] * harmonics[:, self._harmonic]
+        sideways = (radial / distance[:, None])[:, None, self._column] * across[:, :, self._harmonic]
+        return direction * along[:, None] + sideways
 
     def _summed(self, moments: Tensor, species: Tensor, graph: Graph) -> Float[Tensor, "atoms species moments"]:
         n = len(self.elements)

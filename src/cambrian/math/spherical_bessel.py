@@ -1,4 +1,4 @@
-"""Spherical Bessel functions, and radial functions made of them that vanish smoothly at a cutoff.
+"""Radial functions of spherical Bessel functions that are orthonormal and vanish smoothly at a cutoff.
 
 With u_0 < u_1 < ... the positive roots of j_l and x = r/rc,
 
@@ -9,8 +9,8 @@ With u_0 < u_1 < ... the positive roots of j_l and x = r/rc,
 Value, slope and curvature of every f_n are zero at rc, and ∫ g_n g_m r² dr = δ_nm.
 E. Kocer, J. K. Mason, H. Erturk, AIP Advances 10, 015021 (2020).
 
-    j_l(x) = x^l / (2l+1)!! · [ 1 - (x²/2)/(1! (2l+3)) + (x²/2)²/(2! (2l+3)(2l+5)) - ... ]          x <= l + 2
-    j_l+1 = (2l+1)/x j_l - j_l-1                                                                    x > l + 2
+g_nl is x^(l mod 2) times an entire function of x², so that a few dozen Chebyshev polynomials in x² give all of them to
+the last digits in one product of matrices, derivatives of any order included.
 """
 
 import math
@@ -20,26 +20,11 @@ from typing import cast
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.polynomial import chebyshev
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import spherical_jn
 from torch import Tensor
-
-N_TERMS = 24  # of the series: what is left out at x = degree + 2 is below 1e-17 up to degree = 20
-
-
-def spherical_bessel(x: Float[Tensor, "..."], degree: int) -> Float[Tensor, "..."]:
-    """j_l of x >= 0, differentiable to any order."""
-    small = x <= degree + 2
-    near = torch.where(small, x, torch.zeros_like(x))
-    series = torch.ones_like(x)
-    for k in range(N_TERMS, 0, -1):  # Horner's scheme in -x²/2
-        series = 1 - series * near**2 / (2 * k * (2 * degree + 2 * k + 1))
-    series = series * near**degree / math.prod(range(1, 2 * degree + 2, 2))
-    far = torch.where(small, torch.full_like(x, degree + 2.0), x)
-    before, value = far.cos() / far, far.sin() / far  # j_-1, j_0
-    for k in range(degree):
-        before, value = value, (2 * k + 1) / far * value - before
-    return torch.where(small, series, value)
 
 
 @cache
@@ -63,32 +48,36 @@ class SphericalBesselBasis:
     def __init__(self, n_max: int, cutoff: float):
         self.n_max, self.cutoff = n_max, cutoff
         self.orders = [(total, degree) for total in range(n_max + 1) for degree in range(total + 1)]
-        self.roots, self.mixtures = zip(
-            *(_mixtures(degree, n_max - degree + 1, cutoff) for degree in range(n_max + 1)), strict=True
-        )
+        self.n_terms = 24 + 2 * n_max  # what is left out is below 1e-15 up to n_max = 12
+        x = np.sqrt(0.5 * (1 + chebyshev.chebpts1(self.n_terms)))
+        by_degree = [_functions(k, n_max - k + 1, cutoff, x) / x[:, None] ** (k % 2) for k in range(n_max + 1)]
+        values = np.stack([by_degree[degree][:, total - degree] for total, degree in self.orders], axis=1)
+        expansion = chebyshev.chebvander(2 * x**2 - 1, self.n_terms - 1)
+        self.coefficients = torch.from_numpy(np.linalg.solve(expansion, values))  # (terms, columns)
+        self.is_odd = torch.tensor([degree % 2 == 1 for _, degree in self.orders])
 
     def __call__(self, distance: Float[Tensor, "..."]) -> Float[Tensor, "... columns"]:
         """Values at distances in Å; zero from the cutoff on."""
         inside = distance < self.cutoff
         x = torch.where(inside, distance, torch.zeros_like(distance)) / self.cutoff
-        of_degree = []
-        for degree, (roots, mixture) in enumerate(zip(self.roots, self.mixtures, strict=True)):
-            waves = spherical_bessel(x[..., None] * roots.to(x), degree)
-            of_degree.append(torch.where(inside[..., None], waves @ mixture.to(x), torch.zeros_like(waves[..., :-1])))
-        return torch.stack([of_degree[degree][..., total - degree] for total, degree in self.orders], dim=-1)
+        t = 2 * x**2 - 1
+        terms = [torch.ones_like(t), t]
+        while len(terms) < self.n_terms:
+            terms.append(2 * t * terms[-1] - terms[-2])
+        even = torch.stack(terms, dim=-1) @ self.coefficients.to(x)
+        values = torch.where(self.is_odd.to(x.device), x[..., None] * even, even)
+        return torch.where(inside[..., None], values, torch.zeros_like(values))
 
 
-def _mixtures(degree: int, n: int, cutoff: float) -> tuple[Tensor, Tensor]:
-    """The first n + 1 roots of j_l, and the matrix (n + 1, n) from j_l(u_k x) to g_0 ... g_n-1."""
+def _functions(degree: int, n: int, cutoff: float, x: NDArray) -> NDArray:
+    """g_0 ... g_n-1 at fractions x of the cutoff, by the formulas above."""
     u = np.array(bessel_roots(degree, n + 1)[degree])
-    next_degree = spherical_jn(degree + 1, u)
-    raw = np.zeros((n + 1, n))
-    for k in range(n):
-        scale = math.sqrt(2 / cutoff**3) / math.hypot(u[k], u[k + 1])
-        raw[k, k], raw[k + 1, k] = scale * u[k + 1] / next_degree[k], -scale * u[k] / next_degree[k + 1]
-    d, g = 1.0, raw.copy()
+    waves, following = spherical_jn(degree, x[:, None] * u), spherical_jn(degree + 1, u)
+    scale = math.sqrt(2 / cutoff**3) / np.hypot(u[:-1], u[1:])
+    f = scale * (u[1:] * waves[:, :-1] / following[:-1] - u[:-1] * waves[:, 1:] / following[1:])
+    d, g = 1.0, [f[:, 0]]
     for k in range(1, n):
         e = (u[k - 1] * u[k + 1]) ** 2 / ((u[k - 1] ** 2 + u[k] ** 2) * (u[k] ** 2 + u[k + 1] ** 2))
         before, d = d, 1 - e / d
-        g[:, k] = (raw[:, k] + math.sqrt(e / before) * g[:, k - 1]) / math.sqrt(d)
-    return torch.from_numpy(u), torch.from_numpy(g)
+        g.append((f[:, k] + math.sqrt(e / before) * g[-1]) / math.sqrt(d))
+    return np.stack(g, axis=1)
