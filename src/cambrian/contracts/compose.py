@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cambrian.contracts.descriptor import Descriptor, DescriptorKernel
 from cambrian.contracts.evaluate import Prediction, assemble, evaluate, refuse_unknown_elements, stress_of
+from cambrian.contracts.fused import FusedRegressor
 from cambrian.contracts.lammps import LammpsForm
 from cambrian.contracts.linear import Linear, Rows, rows_by_differentiation
 from cambrian.contracts.potential import Potential, Terms, everywhere, widest_scope
@@ -122,10 +123,11 @@ class DescriptorPotential(Potential):
         return PreparedFeatures(self, graph, features, StoredJacobian.of(graph, jacobian))
 
     def native(self):
-        """The descriptor's compiled kernel, the regressor in torch between its two halves."""
+        """The descriptor's compiled kernel with the regressor's networks inside, else between its halves in torch."""
         kernel = self.descriptor.kernel()
         if kernel is None:
             return None
+        fused = FusedRegressor(kernel, self.regressor)
 
         def predict(graph: Graph) -> Prediction:
             near, species = graph.within(self.cutoff), self.species(graph)
@@ -140,6 +142,12 @@ class DescriptorPotential(Potential):
                     energies = energies + self.regressor(
                         energies.new_zeros(1, slopes.shape[1]).expand(len(energies), -1), species
                     )
+            elif (swept := fused(near, species, self.observer is not None)) is not None:
+                energies, pull, features = swept
+                if features is not None:
+                    self._show(near, features)
+                if not bool(near.owned.all()):
+                    pull = pull * near.owned[near.center, None]
             else:
                 features = kernel.features(near)
                 self._show(near, features)

@@ -4,6 +4,7 @@ Elements may differ in their number of features: the columns an element does not
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -16,6 +17,10 @@ from cambrian.contracts.atomic_network import SymmetryFunctions
 from cambrian.contracts.lammps import CoefficientTable, LammpsForm, NetworkTable
 from cambrian.data.dataset import Dataset
 from cambrian.graph import Graph
+from cambrian.native.symmetry_functions import PlainNetwork
+
+# graph, species of its atoms, whether features are wanted -> atomic energies, dE/dr_ij and features
+Sweep = Callable[[Graph, Tensor, bool], tuple[Tensor, Tensor, Tensor | None]]
 
 
 class DescriptorKernel(Protocol):
@@ -38,6 +43,10 @@ class DescriptorKernel(Protocol):
     ) -> tuple[Float[Tensor, "atoms"], Float[Tensor, "edges 3"]]:
         """Σ_k slopes[species_i, k] features[i, k] and its dE/dr_ij in one sweep: energies linear in the features."""
         ...
+
+    def fused(self, networks: list[PlainNetwork]) -> "Sweep | None":
+        """One sweep for the networks of all species; None where these loops have no networks."""
+        return None
 
 
 class Descriptor(Configurable, nn.Module, ABC):

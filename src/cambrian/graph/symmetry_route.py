@@ -19,7 +19,15 @@ from cambrian.math.envelopes import (
 )
 from cambrian.math.symmetry_functions import AnyFunction, SymmetryFunction
 from cambrian.native.library import available
-from cambrian.native.symmetry_functions import HIGHEST_ZETA, MOST_SPECIES, Fading, Gaussian, SymmetryKernel
+from cambrian.native.symmetry_functions import (
+    HIGHEST_ZETA,
+    MOST_SPECIES,
+    Fading,
+    Gaussian,
+    PlainNetwork,
+    SymmetryKernel,
+    SymmetryNetworks,
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,21 @@ class SymmetryRoute:
         """Energies linear in the features, and dE/dr_ij."""
         energies, pull = self.loops.energies_and_pull(*self._stars(graph), _doubles(slopes[species]))
         return torch.from_numpy(energies).to(graph.r_ij), torch.from_numpy(pull).to(graph.r_ij)
+
+    def fused(self, networks: list[PlainNetwork]):
+        """One sweep for the networks of all species: atomic energies, dE/dr_ij and, where wanted, features."""
+        compiled = SymmetryNetworks(self.loops, networks)
+
+        def sweep(graph: Graph, species: Int[Tensor, "atoms"], with_features: bool):
+            stars = self._stars(graph)
+            if not np.array_equal(stars[-1], species.numpy()):
+                raise ValueError("the networks and the symmetry functions count the elements differently")
+            features = np.empty((graph.n_atoms, self.loops.n_features)) if with_features else None
+            energies, pull = (torch.from_numpy(x) for x in self.loops.energies_of(compiled, *stars, features))
+            shown = None if features is None else torch.from_numpy(features).to(graph.r_ij)
+            return energies.to(graph.r_ij), pull.to(graph.r_ij), shown
+
+        return sweep
 
     def _stars(self, graph: Graph) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         species = torch.searchsorted(self.elements, graph.numbers)

@@ -59,6 +59,9 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         "cambrian_symmetry_features": (ctypes.c_int, [pointer, pointer, pointer]),
         "cambrian_symmetry_pull": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
         "cambrian_symmetry_energies_and_pull": (ctypes.c_int, [pointer, pointer, pointer, pointer, pointer]),
+        "cambrian_networks_new": (pointer, [pointer, ctypes.c_int, pointer, pointer, pointer, pointer]),
+        "cambrian_networks_free": (None, [pointer]),
+        "cambrian_symmetry_networks": (ctypes.c_int, [pointer, pointer, pointer, pointer, pointer, pointer]),
         "cambrian_symmetry_jacobian": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
     }
     for name, (result, arguments) in signatures.items():

@@ -23,6 +23,10 @@ struct cambrian_symmetry {
   Owner *owner;
 };
 
+struct cambrian_networks {
+  Networks *networks;
+};
+
 namespace {
 
 int run_in_use(const SymmetryJob &job) {
@@ -87,6 +91,30 @@ int cambrian_symmetry_energies_and_pull(const cambrian_symmetry *kernel, const c
                                         const double *slope, double *energies, double *pull) {
   SymmetryJob job{};
   job.slope = slope;
+  job.energies = energies;
+  job.pull = pull;
+  return run(kernel, stars, job);
+}
+
+cambrian_networks *cambrian_networks_new(const cambrian_symmetry *kernel, int n_species, const int32_t *depths,
+                                         const int32_t *sizes, const int32_t *activations, const double *values) try {
+  if (n_species != kernel->plan->n_species) return nullptr;
+  return new cambrian_networks{build_networks(n_species, kernel->plan->n_features, depths, sizes, activations, values)};
+} catch (const std::bad_alloc &) {
+  return nullptr;
+}
+
+void cambrian_networks_free(cambrian_networks *networks) {
+  if (!networks) return;
+  free_networks(networks->networks);
+  delete networks;
+}
+
+int cambrian_symmetry_networks(const cambrian_symmetry *kernel, const cambrian_networks *networks,
+                               const cambrian_stars *stars, double *features, double *energies, double *pull) {
+  SymmetryJob job{};
+  job.networks = networks->networks;
+  job.features = features;
   job.energies = energies;
   job.pull = pull;
   return run(kernel, stars, job);

@@ -62,6 +62,34 @@ CAMBRIAN_API int cambrian_symmetry_pull(const cambrian_symmetry *kernel, const c
 /* slope: n_atoms x K; energies: n_atoms, E_i = sum over k of slope_ik G_ik */
 CAMBRIAN_API int cambrian_symmetry_energies_and_pull(const cambrian_symmetry *kernel, const cambrian_stars *stars,
                                                      const double *slope, double *energies, double *pull);
+enum {
+  CAMBRIAN_IDENTITY = 0,
+  CAMBRIAN_TANH = 1,
+  CAMBRIAN_SIGMOID = 2,
+  CAMBRIAN_ONE_MINUS_SIGMOID = 3,
+  CAMBRIAN_SOFTPLUS = 4,
+  CAMBRIAN_SILU = 5,
+  CAMBRIAN_GELU = 6,
+  CAMBRIAN_CELU = 7,
+  CAMBRIAN_GAUSSIAN = 8,
+  CAMBRIAN_COS = 9,
+  CAMBRIAN_FALLING_EXPONENTIAL = 10,
+  CAMBRIAN_SQUARE = 11
+};
+
+typedef struct cambrian_networks cambrian_networks;
+
+/* A perceptron per species: z_1 = (G - center) W_1 + b_1, x_1 = a_1(z_1), ..., E_i the one output of the last layer.
+   depths: layers of each species; sizes: K, outputs of each layer, species after species; activations: layer after layer;
+   values: center (K), then W (inputs x outputs) and b (outputs) of each layer, species after species. */
+CAMBRIAN_API cambrian_networks *cambrian_networks_new(const cambrian_symmetry *kernel, int n_species, const int32_t *depths,
+                                                      const int32_t *sizes, const int32_t *activations,
+                                                      const double *values);
+CAMBRIAN_API void cambrian_networks_free(cambrian_networks *networks);
+
+/* energies: n_atoms; pull: n_edges x 3; features: n_atoms x K, or null where nobody asks */
+CAMBRIAN_API int cambrian_symmetry_networks(const cambrian_symmetry *kernel, const cambrian_networks *networks,
+                                            const cambrian_stars *stars, double *features, double *energies, double *pull);
 /* features: n_atoms x K; jacobian: n_edges x 3 x K, dG_ik/dr_ij */
 CAMBRIAN_API int cambrian_symmetry_jacobian(const cambrian_symmetry *kernel, const cambrian_stars *stars,
                                             double *features, double *jacobian);

@@ -18,6 +18,20 @@ from cambrian.native.library import check_array, library
 
 KINDS = {"radial": 0, "narrow": 1, "wide": 2}
 ENVELOPES = {"hard": 0, "cosine": 1, "tanh_cube": 2, "unit_tanh_cube": 3, "exponential": 4, "polynomial": 5}
+ACTIVATIONS = {
+    "identity": 0,
+    "tanh": 1,
+    "sigmoid": 2,
+    "one_minus_sigmoid": 3,
+    "softplus": 4,
+    "silu": 5,
+    "gelu": 6,
+    "celu": 7,
+    "gaussian": 8,
+    "cosine": 9,
+    "exponential": 10,
+    "square": 11,
+}
 MOST_SPECIES, HIGHEST_ZETA = 128, 64
 
 
@@ -42,6 +56,18 @@ class Fading(NamedTuple):
     name: str
     inner_fraction: float = 0.0
     order: int = 0
+
+
+class PlainNetwork(NamedTuple):
+    """A perceptron: z_1 = (G - center) W_1 + b_1, x_1 = a_1(z_1), ...; weights (inputs, outputs), the last one output.
+
+    activations: names of `ACTIVATIONS`, one a layer.
+    """
+
+    center: np.ndarray
+    weights: list[np.ndarray]
+    biases: list[np.ndarray]
+    activations: list[str]
 
 
 class _Function(ctypes.Structure):
@@ -74,29 +100,30 @@ class SymmetryKernel:
         if len(weights) > MOST_SPECIES:
             raise ValueError(f"at most {MOST_SPECIES} species, not {len(weights)}")
         self._settings = functions, weights, fading
+        self.n_species = len(weights)
         self._library = library()
         rows = [
             _Function(f.center, KINDS[f.kind], f.first, f.second, f.feature, f.eta, f.shift, f.cutoff, f.zeta, f.lam)
             for f in functions
         ]
         envelope = _Envelope(ENVELOPES[fading.name], fading.order, fading.inner_fraction)
-        self._handle = self._library.cambrian_symmetry_new(
+        self.handle = self._library.cambrian_symmetry_new(
             len(weights),
             np.asarray(weights, np.float64).ctypes.data,
             len(rows),
             (_Function * len(rows))(*rows),
             ctypes.byref(envelope),
         )
-        if not self._handle:
+        if not self.handle:
             raise MemoryError("no memory for the plan of the symmetry functions")
-        weakref.finalize(self, self._library.cambrian_symmetry_free, self._handle)
-        self.n_features: int = self._library.cambrian_symmetry_n_features(self._handle)
+        weakref.finalize(self, self._library.cambrian_symmetry_free, self.handle)
+        self.n_features: int = self._library.cambrian_symmetry_n_features(self.handle)
 
     def features(self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray) -> np.ndarray:
         """G (atoms, features)."""
         stars = self._stars(first, r_ij, neighbor, species)
         features = np.empty((stars.n_atoms, self.n_features))
-        _check(self._library.cambrian_symmetry_features(self._handle, ctypes.byref(stars), features.ctypes.data))
+        _check(self._library.cambrian_symmetry_features(self.handle, ctypes.byref(stars), features.ctypes.data))
         return features
 
     def pull(
@@ -107,7 +134,7 @@ class SymmetryKernel:
         check_array("slope", slope, np.float64, (stars.n_atoms, self.n_features))
         pull = np.empty_like(r_ij)
         _check(
-            self._library.cambrian_symmetry_pull(self._handle, ctypes.byref(stars), slope.ctypes.data, pull.ctypes.data)
+            self._library.cambrian_symmetry_pull(self.handle, ctypes.byref(stars), slope.ctypes.data, pull.ctypes.data)
         )
         return pull
 
@@ -120,7 +147,33 @@ class SymmetryKernel:
         energies, pull = np.empty(stars.n_atoms), np.empty_like(r_ij)
         _check(
             self._library.cambrian_symmetry_energies_and_pull(
-                self._handle, ctypes.byref(stars), slope.ctypes.data, energies.ctypes.data, pull.ctypes.data
+                self.handle, ctypes.byref(stars), slope.ctypes.data, energies.ctypes.data, pull.ctypes.data
+            )
+        )
+        return energies, pull
+
+    def energies_of(
+        self,
+        networks: "SymmetryNetworks",
+        first: np.ndarray,
+        r_ij: np.ndarray,
+        neighbor: np.ndarray,
+        species: np.ndarray,
+        features: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """E_i of the networks (atoms,) and dE/dr_ij (edges, 3) in one sweep; G goes into `features`."""
+        stars = self._stars(first, r_ij, neighbor, species)
+        energies, pull = np.empty(stars.n_atoms), np.empty_like(r_ij)
+        if features is not None:
+            check_array("features", features, np.float64, (stars.n_atoms, self.n_features))
+        _check(
+            self._library.cambrian_symmetry_networks(
+                self.handle,
+                networks.handle,
+                ctypes.byref(stars),
+                None if features is None else features.ctypes.data,
+                energies.ctypes.data,
+                pull.ctypes.data,
             )
         )
         return energies, pull
@@ -134,7 +187,7 @@ class SymmetryKernel:
         jacobian = np.empty((len(r_ij), 3, self.n_features))
         _check(
             self._library.cambrian_symmetry_jacobian(
-                self._handle, ctypes.byref(stars), features.ctypes.data, jacobian.ctypes.data
+                self.handle, ctypes.byref(stars), features.ctypes.data, jacobian.ctypes.data
             )
         )
         return features, jacobian
@@ -153,13 +206,47 @@ class SymmetryKernel:
             raise ValueError(f"first must rise from 0 to the number of edges, {n_edges}")
         if n_edges and not (neighbor.min() >= 0 and neighbor.max() < n_atoms):
             raise ValueError(f"neighbor must be within 0 and {n_atoms - 1}, the atoms")
-        n_species = len(self._settings[1])
-        if n_atoms and not (species.min() >= 0 and species.max() < n_species):
-            raise ValueError(f"species must be within 0 and {n_species - 1}")
+        if n_atoms and not (species.min() >= 0 and species.max() < self.n_species):
+            raise ValueError(f"species must be within 0 and {self.n_species - 1}")
         return _Stars(n_atoms, *(array.ctypes.data for array in (first, r_ij, neighbor, species)))
 
     def __reduce__(self):
         return SymmetryKernel, self._settings
+
+
+class SymmetryNetworks:
+    """The networks of all species behind a kernel's features, copied."""
+
+    def __init__(self, kernel: SymmetryKernel, networks: list[PlainNetwork]):
+        if len(networks) != kernel.n_species:
+            raise ValueError(f"one network for each of the {kernel.n_species} species, not {len(networks)}")
+        for network in networks:
+            _refuse_bad_network(network, kernel.n_features)
+        depths = np.array([len(n.weights) for n in networks], np.int32)
+        sizes = [[kernel.n_features, *(w.shape[1] for w in n.weights)] for n in networks]
+        codes = [ACTIVATIONS[name] for n in networks for name in n.activations]
+        parts = [
+            part.ravel()
+            for n in networks
+            for part in (n.center, *(x for pair in zip(n.weights, n.biases, strict=True) for x in pair))
+        ]
+        values = np.concatenate(parts).astype(np.float64)
+        arrays = depths, np.array(sum(sizes, []), np.int32), np.array(codes, np.int32), values
+        bindings = library()
+        self.handle = bindings.cambrian_networks_new(kernel.handle, len(networks), *(a.ctypes.data for a in arrays))
+        if not self.handle:
+            raise MemoryError("no memory for the networks")
+        weakref.finalize(self, bindings.cambrian_networks_free, self.handle)
+
+
+def _refuse_bad_network(network: PlainNetwork, n_features: int) -> None:
+    sizes = [n_features, *(w.shape[1] for w in network.weights)]
+    shapes = [(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    fits = [w.shape for w in network.weights] == shapes and [b.shape for b in network.biases] == [s[1:] for s in shapes]
+    if not (fits and sizes[-1] == 1 and network.center.shape == (n_features,)):
+        raise ValueError(f"layers from {n_features} features to one energy do not fit together")
+    if len(network.activations) != len(shapes) or not set(network.activations) <= set(ACTIVATIONS):
+        raise ValueError(f"one activation a layer, of {', '.join(ACTIVATIONS)}, not {network.activations}")
 
 
 def _refuse_bad_function(f: Gaussian, n_species: int) -> None:

@@ -1,5 +1,6 @@
 // What the dispatcher hands to the kernel of an instruction set.
 #pragma once
+#include "symmetry_network.hpp"
 #include "symmetry_plan.hpp"
 
 namespace cambrian {
@@ -9,7 +10,8 @@ struct SymmetryJob {
   const Plan *plan;
   cambrian_stars stars;
   int threads;
-  const double *slope;  // n_atoms x n_features, or null
+  const Networks *networks;  // or null
+  const double *slope;       // n_atoms x n_features, or null
   double *features, *energies, *pull, *jacobian;
 };
 

@@ -3,6 +3,7 @@
 // For each atom and each cutoff the neighbors inside are laid out species by species; the functions are summed (forward
 // sweep), then the slopes dE/dG go back to dE/dr_ij (reverse sweep) over what the forward sweep left: every exponential
 // is computed once a step, and no derivative of a single function ever exists.
+#include "symmetry_evaluate.hpp"
 #include "symmetry_triplets.hpp"
 #include "symmetry_wide.hpp"
 
@@ -193,27 +194,38 @@ void differentiate_shell(const SymmetryJob &job, const Shell &shell, const Fade 
   }
 }
 
-void run_atom(const SymmetryJob &job, int64_t atom, Space &space) {
+void run_atom(const SymmetryJob &job, int64_t atom, Spaces &spaces) {
   const Plan &plan = *job.plan;
   const Center &center = plan.centers[job.stars.species[atom]];
   const int64_t K = plan.n_features, begin = job.stars.first[atom], n_edges = job.stars.first[atom + 1] - begin;
+  Space &space = spaces[0];
   double *row = job.features ? job.features + atom * K : job.energies ? space.row.hold(K) : nullptr;
   double *one = job.jacobian ? space.one.hold(K) : nullptr;
   if (row) std::memset(row, 0, K * sizeof(double));
   if (one) std::memset(one, 0, K * sizeof(double));
   if (job.pull) std::memset(job.pull + 3 * begin, 0, 3 * n_edges * sizeof(double));
   if (job.jacobian) std::memset(job.jacobian + 3 * K * begin, 0, 3 * K * n_edges * sizeof(double));
-  for (const Shell &shell : center.shells) {
+  for (int i = 0; i < center.shells.n; ++i) {
+    const Shell &shell = center.shells.at[i];
     const Fade fading = fade_of(plan.envelope, shell.cutoff);
-    if (!gather_star(job, shell, fading, atom, space)) continue;
-    look_at_shell(shell, fading, space, row);
-    if (job.pull) pull_shell(job, shell, fading, space, job.slope + atom * K);
-    if (job.jacobian) differentiate_shell(job, shell, fading, space, one);
+    if (gather_star(job, shell, fading, atom, spaces[i])) look_at_shell(shell, fading, spaces[i], row);
   }
-  if (job.energies) {
+  const double *slope = job.slope ? job.slope + atom * K : nullptr;
+  if (job.networks) {
+    double *found = space.slope.hold(K);
+    job.energies[atom] = evaluate(*job.networks, int(job.stars.species[atom]), int(K), row, found, space);
+    slope = found;
+  } else if (job.energies) {
     double energy = 0;
-    for (int64_t k = 0; k < K; ++k) energy += job.slope[atom * K + k] * row[k];
+    for (int64_t k = 0; k < K; ++k) energy += slope[k] * row[k];
     job.energies[atom] = energy;
+  }
+  for (int i = 0; i < center.shells.n; ++i) {
+    const Shell &shell = center.shells.at[i];
+    const Fade fading = fade_of(plan.envelope, shell.cutoff);
+    if (spaces[i].star.n == 0) continue;
+    if (job.pull) pull_shell(job, shell, fading, spaces[i], slope);
+    if (job.jacobian) differentiate_shell(job, shell, fading, spaces[i], one);
   }
 }
 

@@ -60,7 +60,7 @@ struct Slope {  // of a function: what multiplies (1 + lam c)^zeta, and (1 + lam
   double power, bend;
 };
 
-struct Space {  // what one thread works in: an atom and a shell at a time
+struct Space {  // what a thread works in: one atom and shell
   Star star;
   Pool<double> doubles;
   Pool<vec> vecs;
@@ -77,10 +77,27 @@ struct Space {  // what one thread works in: an atom and a shell at a time
   Pool<vec> sums, run;
   Pool<Sums> along_run;
   Pool<Slope> slopes;
-  Pool<double> row, one, partials, gradient;
+  Pool<double> row, slope, one, partials, gradient, network;
 };
 
-thread_local Space workspace;
+struct Spaces {  // one a shell: the forward sweeps of all come before the reverse ones
+  Space **at = nullptr;
+  int n = 0;
+  Space &operator[](int i) {
+    if (i >= n) {
+      Space **grown = static_cast<Space **>(std::realloc(at, (i + 1) * sizeof(Space *)));
+      if (!grown) throw std::bad_alloc();
+      for (at = grown; n <= i; ++n) at[n] = new Space;
+    }
+    return *at[i];
+  }
+  ~Spaces() {
+    for (int i = 0; i < n; ++i) delete at[i];
+    std::free(at);
+  }
+};
+
+thread_local Spaces workspace;
 
 inline int padded(int n) { return (n + W - 1) / W * W; }
 

@@ -1,0 +1,65 @@
+"""Networks inside the compiled sweep: features, network and its slopes atom by atom, so that nothing is computed twice.
+
+E_i = a_N(... a_1((G_i - center) W_1 + b_1) ...),      dE/dr_ij in one pass
+"""
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from cambrian.contracts.atomic_network import AtomicNetwork
+from cambrian.contracts.descriptor import DescriptorKernel, Sweep
+from cambrian.contracts.regressor import Regressor
+from cambrian.graph import Graph
+from cambrian.native.symmetry_functions import ACTIVATIONS, PlainNetwork
+
+
+class FusedRegressor:
+    """A regressor's networks in a kernel; renewed when a parameter changes."""
+
+    def __init__(self, kernel: DescriptorKernel, regressor: Regressor):
+        self.kernel, self.regressor = kernel, regressor
+        self._state: tuple | None = None
+        self._sweep: Sweep | None = None
+
+    def __call__(self, graph: Graph, species: Int[Tensor, "atoms"], with_features: bool):
+        """Energies of atoms (eV), dE/dr_ij and, where asked for, features; None where the kernel has no networks."""
+        tensors = [*self.regressor.parameters(), *self.regressor.buffers()]
+        state = tuple((id(t), t._version) for t in tensors)
+        if state != self._state:
+            self._state, self._sweep = state, self._renewed()
+        return None if self._sweep is None else self._sweep(graph, species, with_features)
+
+    def _renewed(self) -> Sweep | None:
+        networks = self.regressor.networks()
+        plain = [plain_network(n) for n in networks] if networks else []
+        known = [n for n in plain if n is not None]
+        return self.kernel.fused(known) if known and len(known) == len(plain) else None
+
+
+def plain_network(network: AtomicNetwork) -> PlainNetwork | None:
+    """Scales and divisions inside the first and the other layers; None where an activation is not known there."""
+    if not set(network.activations) <= set(ACTIVATIONS) or network.activations[-1] != "identity":
+        return None
+    lowest, highest, mean, deviation = network.statistics
+    used, zeros, ones = network.used, torch.zeros_like(mean), torch.ones_like(mean)
+    least, most = network.scale_range
+    if network.scaling in ("none", "center"):
+        factor, least = ones, 0.0
+    else:
+        factor = (most - least) / torch.where(used, deviation if network.scaling == "sigma" else highest - lowest, ones)
+    start = {"none": zeros, "scale": lowest}.get(network.scaling, mean)
+    weights, biases = [w.detach().clone() for w in network.weights], [b.detach().clone() for b in network.biases]
+    first = torch.where(used[:, None], weights[0], torch.zeros_like(weights[0]))
+    biases[0] = biases[0] + least * first.sum(dim=0)
+    weights[0] = torch.where(used, factor, zeros)[:, None] * first
+    if network.averaged:
+        inputs = [max(int(used.sum()), 1), *(len(w) for w in weights[1:])]
+        weights, biases = ([x / n for x, n in zip(part, inputs, strict=True)] for part in (weights, biases))
+    weights[-1], biases[-1] = network.energy_scale * weights[-1], network.energy_scale * biases[-1]
+    return PlainNetwork(
+        center=torch.where(used, start, zeros).numpy(),
+        weights=[w.double().numpy() for w in weights],
+        biases=[b.double().numpy() for b in biases],
+        activations=list(network.activations),
+    )
