@@ -10,6 +10,7 @@ L. M. Varela, G. K. H. Madsen, J. Chem. Inf. Model. 62, 88 (2022) (NeuralIL).
 """
 
 import math
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -100,7 +101,8 @@ class SphericalBessel(Descriptor):
         """d(g Y)/dr of every edge: along it by g', across it by the slopes of Y."""
         distance = r_ij.norm(dim=-1)
         direction = (r_ij / distance[:, None])[:, :, None]
-        radial, slopes = torch.func.jvp(self.basis, (distance,), (torch.ones_like(distance),))
+        forward = torch.func.jvp(self.basis, (distance,), (torch.ones_like(distance),))
+        radial, slopes = cast(tuple[Tensor, Tensor], forward)
         harmonics, gradient = spherical_harmonics_and_gradient(direction[:, :, 0], self.n_max)
         across = gradient - direction * (direction * gradient).sum(dim=1, keepdim=True)
         along = slopes[:, self._column] * harmonics[:, self._harmonic]
