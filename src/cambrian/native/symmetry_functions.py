@@ -26,11 +26,10 @@ ACTIVATIONS = {
     "softplus": 4,
     "silu": 5,
     "gelu": 6,
-    "celu": 7,
-    "gaussian": 8,
-    "cosine": 9,
-    "exponential": 10,
-    "square": 11,
+    "gaussian": 7,
+    "cosine": 8,
+    "exponential": 9,
+    "square": 10,
 }
 MOST_SPECIES, HIGHEST_ZETA = 128, 64
 

@@ -64,9 +64,6 @@ void activate(int kind, int n, const double *z, double *value, double *slope) {
         value[i] = x * below, slope[i] = below + x * std::exp(-0.5 * x * x) * 0.39894228040143267794;
         break;
       }
-      case CAMBRIAN_CELU:
-        value[i] = x > 0 ? x : 0.1 * std::expm1(10 * x), slope[i] = x > 0 ? 1 : std::exp(10 * x);
-        break;
       case CAMBRIAN_GAUSSIAN:
         value[i] = std::exp(-0.5 * x * x), slope[i] = -x * value[i];
         break;
