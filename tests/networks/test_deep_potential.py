@@ -37,6 +37,7 @@ def model(request) -> tuple[str, DeepPotential]:
     potential.setup(Dataset([Structure(structure("amide"))]))  # the elements in the order of Z: H, C, N, O
     potential.mean = torch.tensor(PEER["mean"], dtype=torch.float64)
     potential.deviation = torch.tensor(PEER["deviation"], dtype=torch.float64)
+    potential.center, potential.scale = torch.zeros_like(potential.center), torch.ones_like(potential.scale)
     with torch.no_grad():
         for network, start in ((potential.embedding, 0), (potential.fitting, 50)):
             for at, layer in enumerate(network.layers):
@@ -90,7 +91,9 @@ def by_hand(potential: DeepPotential, atoms: Atoms) -> float:
             kind = c * len(elements) + t if potential.of_pairs else t
             moments = moments + network(full[:, :1], potential.embedding, kind).T @ full
         moments = moments / sum(places)
-        fitted = network((moments @ moments[: potential.axis].T).ravel(), potential.fitting, c)
+        features = (moments @ moments[: potential.axis].T).ravel()
+        features = (features - potential.center[c].numpy()) * potential.scale[c].numpy()
+        fitted = network(features, potential.fitting, c)
         total += (fitted @ potential.output.weight[c].numpy() + potential.output.bias[c].numpy())[0]
     return total
 
@@ -128,10 +131,14 @@ def test_standardised_rows_of_the_training_set():
 
 def test_places_are_many_enough_or_refused():
     atoms = structure("crystal")
-    potential = DeepPotential(cutoff=4.0, sel={"O": 2})
-    potential.setup(Dataset([Structure(atoms)]))
     with pytest.raises(UserError, match=r"neighbors of O within the cutoff, and the potential has places for 2"):
-        potential(graph_of(atoms, 4.0))
-    for wrong, words in ((dict(smooth_from=7.0), "smooth_from"), (dict(axis=101), "axis")):
+        DeepPotential(cutoff=4.0, sel={"O": 2}).setup(Dataset([Structure(atoms)]))
+    potential = DeepPotential(cutoff=4.0, embedding=(2, 4), axis=2, fitting=(5,))
+    potential.setup(Dataset([Structure(atoms)]))
+    pressed = atoms.copy()
+    pressed.set_cell(0.8 * atoms.cell.array, scale_atoms=True)
+    with pytest.raises(UserError, match=r"fit with sel=\{.+\} or more, or with denser structures"):
+        potential(graph_of(pressed, 4.0))
+    for wrong, words in (({"smooth_from": 7.0}, "smooth_from"), ({"axis": 101}, "axis")):
         with pytest.raises(UserError, match=words):
             DeepPotential(**wrong)

@@ -3,10 +3,12 @@
     R_j = (s, s x/r, s y/r, s z/r)      s = f(r)/r      R̃_j = (R_j - mean)/deviation, by element of the center
     T = Σ_j G_j ⊗ R̃_j / N_c             G_j = embedding of the neighbor's element at s̃_j          N_c = Σ_t sel_t
     D = T T_<ᵀ                          T_< the first rows of T
-    E = Σ_i fitting(D_i)
+    E = Σ_i fitting((D_i - μ)/σ)
 
 f is one up to `smooth_from` and falls to zero at the cutoff. Layers of one width add their input, layers of twice the
-width add it twice: x <- x + δ a(x W + b), where δ is trained in the fitting network and 1 in the embedding.
+width add it twice: x <- x + δ a(x W + b), where δ is trained in the fitting network and 1 in the embedding. μ and σ are
+those of D at the first weights, for each element over the training set, so that the fitting network starts with inputs
+of size one; in the published form they are 0 and 1, which the first layer of the fitting network can make up for.
 
 An atom has sel_t places for neighbors of element t. An empty one counts as a neighbor at the cutoff, R = 0, so the
 energy is smooth where a neighbor leaves, and places beyond those of the batch are added in closed form.
@@ -31,6 +33,7 @@ from cambrian.math.residual import ResidualNetwork
 
 ROOM = 1.5  # places for neighbors beside the most that any training structure has
 SMALLEST_DEVIATION = 1e-2  # of the standardised rows
+SMALLEST_SHARE = 0.03  # of the largest σ: entries of D that hardly vary are not blown up
 
 
 class DeepPotential(Potential):
@@ -44,6 +47,8 @@ class DeepPotential(Potential):
     mean: Tensor
     deviation: Tensor
     places: Tensor
+    center: Tensor
+    scale: Tensor
 
     def __init__(
         self,
@@ -73,6 +78,8 @@ class DeepPotential(Potential):
         self.register_buffer("places", torch.zeros(0, dtype=torch.int64))  # (species,)
         self.register_buffer("mean", torch.zeros(0, dtype=torch.float64))  # (species,), of s in 1/Å
         self.register_buffer("deviation", torch.zeros(0, 2, dtype=torch.float64))  # (species, 2): of s, of s x/r
+        self.register_buffer("center", torch.zeros(0, 0, dtype=torch.float64))  # (species, entries of D)
+        self.register_buffer("scale", torch.zeros(0, 0, dtype=torch.float64))  # (species, entries of D), 1/σ
 
     def setup(self, train: Dataset) -> None:
         """Places, statistics of the rows over all places of each element of center, weights from the seed."""
@@ -99,21 +106,40 @@ class DeepPotential(Potential):
         self.embedding.start(n**2 if self.of_pairs else n, generator)
         self.fitting.start(n, generator)
         self.output.start(n, self.fitting.widths[-1], 1, generator, self.mean)
+        self._standardise(train)
+
+    def _standardise(self, train: Dataset) -> None:
+        """Mean and spread of D over the training set at the present weights."""
+        with torch.no_grad():
+            found = [
+                (self.features(g), torch.searchsorted(self.elements, g.numbers)) for g, _ in train.batches(self.cutoff)
+            ]
+        rows, species = torch.cat([f for f, _ in found]), torch.cat([s for _, s in found])
+        groups = [rows[species == s] for s in range(len(self.elements))]
+        self.center = torch.stack([g.mean(dim=0) for g in groups])
+        spread = torch.stack([g.std(dim=0, correction=0) for g in groups])
+        largest = spread.amax(dim=1, keepdim=True)
+        self.scale = 1 / torch.where(largest > 0, spread.maximum(SMALLEST_SHARE * largest), torch.ones_like(spread))
 
     def forward(self, graph: Graph) -> Terms:
         """Energies of all atoms; raises UserError where an atom has more neighbors than places."""
         species = torch.searchsorted(self.elements, graph.numbers)
+        features = (self.features(graph) - self.center[species]) * self.scale[species]
+        order, counts = torch.argsort(species, stable=True), torch.bincount(species, minlength=len(self.elements))
+        parts = features[order].split(counts.tolist())
+        energies = torch.cat([self.output(self.fitting(x, s), s)[:, 0] for s, x in enumerate(parts)])
+        return Terms.of_atoms(torch.zeros_like(energies).index_copy(0, order, energies), graph)
+
+    def features(self, graph: Graph) -> Float[Tensor, "atoms entries"]:
+        """D of every atom; its rows run over all outputs of the embedding, its columns over the first."""
+        species = torch.searchsorted(self.elements, graph.numbers)
         standard = self._standard(graph, species)
         empty = torch.nn.functional.pad((-self.mean / self.deviation[:, 0])[:, None], (0, 3))  # (species, 4)
-        order, counts = torch.argsort(species, stable=True), torch.bincount(species, minlength=len(self.elements))
         moments = standard.new_zeros(graph.n_atoms, self.embedding.widths[-1], 4)
         for block in self._blocks(graph, species):
             moments = moments.index_add(0, block.atoms, self._moments(block, standard, empty))
         moments = moments / self.places.sum()
-        features = (moments @ moments[:, : self.axis].mT).flatten(1)
-        parts = features[order].split(counts.tolist())
-        energies = torch.cat([self.output(self.fitting(x, s), s)[:, 0] for s, x in enumerate(parts)])
-        return Terms.of_atoms(torch.zeros_like(energies).index_copy(0, order, energies), graph)
+        return (moments @ moments[:, : self.axis].mT).flatten(1)
 
     def _rows(self, r_ij: Float[Tensor, "edges 3"]) -> Float[Tensor, "edges 4"]:
         """S and s r/|r| of each edge, 1/Å."""
@@ -164,6 +190,8 @@ class DeepPotential(Potential):
         potential.places = torch.tensor([90, 80, 70])
         potential.mean = torch.tensor([0.02, 0.03, 0.025], dtype=torch.float64)
         potential.deviation = torch.tensor([[0.15, 0.1], [0.2, 0.12], [0.12, 0.09]], dtype=torch.float64)
+        potential.center = torch.zeros(3, 18, dtype=torch.float64)
+        potential.scale = torch.full((3, 18), 2.0, dtype=torch.float64)
         generator = torch.Generator().manual_seed(4)
         potential.embedding.start(9, generator)
         potential.fitting.start(3, generator)
