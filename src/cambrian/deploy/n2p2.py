@@ -19,7 +19,7 @@ import torch
 
 from cambrian.contracts.archive import write_in_place
 from cambrian.contracts.atomic_network import AtomicNetwork, SymmetryFunctions
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.compose import DescriptorPotential, Frozen
 from cambrian.contracts.lammps import LammpsConstants, LammpsOverlay, LammpsPair
 from cambrian.contracts.potential import Potential
 from cambrian.data.unit_system import UnitSystem
@@ -93,7 +93,7 @@ def deploy(
 def _parts_of(potential: Potential) -> _Parts:
     parts = _Parts()
     for term in potential.terms():
-        inside = getattr(term, "potential", term)  # what a frozen term freezes
+        inside = term.potential if isinstance(term, Frozen) else term
         if isinstance(inside, DescriptorPotential):
             if parts.network is not None:
                 raise UserError("n2p2 takes one descriptor with one network per element; this potential has two")
