@@ -1,0 +1,198 @@
+"""Dynamics with a neural network potential: ASE with our calculator on water, step by step, and n2p2 beside it.
+
+    python benchmarks/hdnnp_dynamics.py [--data ../shared/data] [--atoms 384,1080,3072,8640] [--threads 1,2]
+                                        [--n2p2 FOLDER_OF_ITS_PROGRAMS]
+
+The RPBE-D3 water potential of n2p2's examples (Morawietz et al. 2016; cutoff 6.35 Å, 27 and 30 functions), liquid
+water at 300 K, 0.5 fs, microcanonical: a whole step of ASE's VelocityVerlet with energy, forces and stress every step,
+neighbor list included. Wall time in µs per atom and step, and the CPU time of the process, which other work on the
+machine disturbs less; medians over blocks of steps, and the least, every line in a process of its own. Then where the
+CPU time goes: the neighbor list's builds (spread over the steps) and updates, the compiled sweep, the rest of the
+prediction, and the rest of the step (ASE). n2p2: the CPU time that its `nnp-predict` takes for one structure with
+derivatives and forces, less that for three atoms of it (start, reading of files).
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TEMPERATURE_K, TIMESTEP_FS, BLOCKS = 300.0, 0.5, 5
+REPEATS = {1080: (1, 1, 1), 2160: (2, 1, 1), 8640: (2, 2, 2)}
+
+
+def liquid(n_atoms, data):
+    """The 360 molecules of n2p2's example, repeated; other sizes are whole molecules cut from it at its density."""
+    import numpy as np
+    from ase import Atoms, units
+
+    lattice, places, symbols = [], [], []
+    for line in (data / "n2p2-reference/configuration-single/input.data.H2O_1080_liquid").read_text().splitlines():
+        words = line.split()
+        if words[0] == "lattice":
+            lattice.append([float(x) for x in words[1:4]])
+        elif words[0] == "atom":
+            places.append([float(x) for x in words[1:4]])
+            symbols.append(words[4])
+    atoms = Atoms(symbols, np.array(places) * units.Bohr, cell=np.array(lattice) * units.Bohr, pbc=True)
+    return atoms.repeat(REPEATS[n_atoms]) if n_atoms in REPEATS else lattice_of_molecules(n_atoms, atoms)
+
+
+def lattice_of_molecules(n_atoms, liquid):
+    """Water molecules on a cubic lattice at the liquid's density, turned at random."""
+    import numpy as np
+    from ase import Atoms
+    from scipy.spatial.transform import Rotation
+
+    side = round((n_atoms // 3) ** (1 / 3) + 0.499)
+    counts = next((a, b, c) for a in range(side, 0, -1) for b in range(a, side + 3) for c in range(b, side + 9)
+                  if 3 * a * b * c == n_atoms)  # fmt: skip
+    spacing = (liquid.get_volume() / (len(liquid) / 3)) ** (1 / 3)
+    molecule = np.array([[0, 0, 0], [0.76, 0.59, 0], [-0.76, 0.59, 0]])
+    turns = Rotation.random(n_atoms // 3, random_state=0).as_matrix()
+    grid = np.stack(np.meshgrid(*map(np.arange, counts), indexing="ij"), axis=-1).reshape(-1, 1, 3) * spacing
+    places = (grid + np.einsum("mij,aj->mai", turns, molecule)).reshape(-1, 3)
+    return Atoms("OHH" * (n_atoms // 3), places, cell=np.array(counts) * spacing, pbc=True)
+
+
+class Clock:
+    """Adds up the CPU time spent inside wrapped calls."""
+
+    def __init__(self):
+        self.seconds = {}
+
+    def wrap(self, owner, name, label):
+        """Count the time of a method of one object under a label."""
+        inside = getattr(owner, name)
+
+        def timed(*args, **kwargs):
+            start = time.process_time()
+            try:
+                return inside(*args, **kwargs)
+            finally:
+                self.seconds[label] = self.seconds.get(label, 0.0) + time.process_time() - start
+
+        setattr(owner, name, timed)
+
+
+def ours(n_atoms, data):
+    import numpy as np
+    import torch
+    from ase import units
+    from ase.md.velocitydistribution import Stationary, thermalize_momenta
+    from ase.md.verlet import VelocityVerlet
+
+    from cambrian.calculator import Calculator
+    from cambrian.deploy.n2p2_import import import_n2p2
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    atoms = liquid(n_atoms, data)
+    thermalize_momenta(atoms, TEMPERATURE_K, rng=np.random.default_rng(0))
+    Stationary(atoms)
+    potential = import_n2p2(data / "n2p2-reference/nnp-predict/H2O_RPBE-D3")
+    atoms.calc = Calculator(potential)
+    clock = Clock()
+    clock.wrap(atoms.calc._neighbors, "graph", "list")
+    clock.wrap(atoms.calc._neighbors, "_build", "builds")
+    clock.wrap(atoms.calc, "calculate", "calculator")
+    kernel = next(term.descriptor.kernel() for term in potential.terms() if hasattr(term, "descriptor"))
+    clock.wrap(kernel.loops, "energies_of", "sweep")
+    dynamics = VelocityVerlet(atoms, TIMESTEP_FS * units.fs)
+    dynamics.run(2)
+    clock.seconds.clear()
+    n_steps, walls, cpus = max(2, min(20, 8000 // n_atoms)), [], []
+    for _ in range(BLOCKS):
+        wall, cpu = time.perf_counter(), time.process_time()
+        dynamics.run(n_steps)
+        walls.append((time.perf_counter() - wall) / n_steps)
+        cpus.append((time.process_time() - cpu) / n_steps)
+    per_step = {k: v / (BLOCKS * n_steps) for k, v in clock.seconds.items()}
+    mean = statistics.mean(cpus)
+    parts = {
+        "builds": per_step.get("builds", 0.0),
+        "update": per_step["list"] - per_step.get("builds", 0.0),
+        "sweep": per_step["sweep"],
+        "rest": per_step["calculator"] - per_step["list"] - per_step["sweep"],
+        "ASE": mean - per_step["calculator"],
+    }
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"wall": statistics.median(walls), "cpu": statistics.median(cpus), "best": min(cpus), "MB": memory, **parts}
+
+
+def n2p2(n_atoms, data, programs):
+    """CPU seconds of a structure in `nnp-predict`."""
+    potential = data / "n2p2-reference/nnp-predict/H2O_RPBE-D3"
+
+    def cpu(atoms):
+        from ase import units
+
+        with tempfile.TemporaryDirectory() as folder:
+            for file in potential.glob("*"):
+                if file.name != "input.data":
+                    shutil.copy(file, folder)
+            rows = [f"lattice {a} {b} {c}" for a, b, c in atoms.cell / units.Bohr]
+            rows += [
+                f"atom {x} {y} {z} {s} 0 0 0 0 0"
+                for s, (x, y, z) in zip(atoms.symbols, atoms.positions / units.Bohr, strict=True)
+            ]
+            Path(folder, "input.data").write_text("\n".join(["begin", *rows, "energy 0", "charge 0", "end", ""]))
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([str(Path(programs) / "nnp-predict"), "0"], cwd=folder, capture_output=True, check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime
+
+    atoms = liquid(n_atoms, data)
+    small = atoms[:3]
+    small.cell = small.cell.array
+    return {"cpu": statistics.median(cpu(atoms) for _ in range(3)) - statistics.median(cpu(small) for _ in range(3))}
+
+
+def measured(what, n_atoms, options, threads=1):
+    """The result of `ours` or `n2p2` in a process of its own."""
+    command = [sys.executable, str(HERE / Path(__file__).name), "--worker", f"{what},{n_atoms}"]
+    command += ["--data", str(options.data), *(["--n2p2", options.n2p2] if options.n2p2 else [])]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
+    return json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data")
+    parser.add_argument("--atoms", default="384,1080,3072,8640")
+    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--n2p2", default="")
+    parser.add_argument("--worker")
+    options = parser.parse_args()
+    if options.worker:
+        what, n_atoms = options.worker.split(",")
+        found = ours(int(n_atoms), options.data) if what == "ours" else n2p2(int(n_atoms), options.data, options.n2p2)
+        print(json.dumps(found))
+        return
+    if not (options.data / "n2p2-reference").exists():
+        print(f"there is no {options.data / 'n2p2-reference'}; give the folder of the data sets with --data")
+        return
+    print(f"µs per atom and step; load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    parts = ("builds", "update", "sweep", "rest", "ASE")
+    names = "".join(f"{p:>8s}" for p in parts)
+    print(f"{'atoms':>6s} {'threads':>7s} {'wall':>8s} {'CPU':>8s} {'least':>8s} {'MB':>6s} |{names} | n2p2 CPU, ratio")
+    for n_atoms in map(int, options.atoms.split(",")):
+        for threads in map(int, options.threads.split(",")):
+            mine, scale = measured("ours", n_atoms, options, threads), 1e6 / n_atoms
+            line = f"{n_atoms:6d} {threads:7d} " + " ".join(f"{scale * mine[k]:8.1f}" for k in ("wall", "cpu", "best"))
+            line += f" {mine['MB']:6.0f} |" + "".join(f"{scale * mine[p]:8.1f}" for p in parts) + " |"
+            if options.n2p2 and threads == 1:
+                theirs = measured("n2p2", n_atoms, options)
+                line += f" {scale * theirs['cpu']:8.1f} {theirs['cpu'] / mine['cpu']:6.1f}"
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
