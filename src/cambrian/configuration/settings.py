@@ -1,17 +1,19 @@
 """`--set a.b=value`: a place in the arguments of a constructor or a recipe, and what to put there.
 
 A place descends by argument names through the objects that stand in defaults (`solver.schedule.final`), through
-mappings by key and through lists by number; the name of the class on the way may be written or left out.
+mappings by key and through lists by number; the name of the class on the way may be written or left out. Where an
+object belongs, the value may be a YAML file that holds it.
 """
 
 import inspect
 import types
 import typing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cambrian.configurable import describe
-from cambrian.configuration.yaml_text import parse
+from cambrian.configuration.yaml_text import parse, parse_file
 from cambrian.contracts.catalogue import check_names, configurables, find, fits, nearest, spelled
 from cambrian.errors import UserError
 
@@ -74,6 +76,8 @@ def _changed(present, place: tuple[str, ...], value, hint, where: str):
             present = _changed(present, setting.place, setting.value, hint, setting.where)
         return present
     if isinstance(value, str) and not fits(value, hint):
+        if value.endswith((".yaml", ".yml")):
+            return parse_file(Path(value))
         return {_class_named(value, hint, where): {}}
     return value
 

@@ -1,4 +1,4 @@
-"""Symmetry functions in the words of their parameters, for messages and tables."""
+"""Symmetry functions in the words of their parameters: for messages and tables, and as rows of a list of functions."""
 
 from collections.abc import Sequence
 
@@ -18,3 +18,17 @@ def words(function: AnyFunction, names: Sequence[str]) -> str:
         parts = [f"{core} from {function.lower:.3g} to {function.cutoff:.3g} Å"]
         parts += [f"{function.angle_low:g}° to {function.angle_high:g}°"] if angular else []
     return ", ".join([f"{function.kind} {neighbors}", *parts])
+
+
+def row(function: AnyFunction, names: Sequence[str]) -> dict[str, str | float]:
+    """A function as `Listed` takes it; `names` are those of the elements."""
+    found: dict[str, str | float] = {"kind": function.kind}
+    if function.neighbors:
+        found["neighbors"] = "-".join(names[s] for s in function.neighbors)
+    angular = function.kind != "radial"
+    if isinstance(function, SymmetryFunction):
+        found |= {"eta": float(function.eta), "shift": float(function.shift), "cutoff": float(function.cutoff)}
+        return found | ({"zeta": float(function.zeta), "lambda": float(function.lam)} if angular else {})
+    found |= {"core": function.core, "lower": function.lower, "cutoff": function.cutoff}
+    found |= {"asymmetric": function.asymmetric} if function.asymmetric else {}
+    return found | ({"angle_low": function.angle_low, "angle_high": function.angle_high} if angular else {})

@@ -17,6 +17,7 @@ from cambrian.descriptors.acsf import ACSF, Radial, Wide
 from cambrian.fit.gradient_descent import GradientDescent
 from cambrian.math.envelopes import Envelope, PolynomialEnvelope
 from cambrian.math.symmetry_grids import GasteggerShifted, ImbalzanoCentered
+from cambrian.math.symmetry_sets import FunctionSet
 from cambrian.regressors.neural import Activation, NeuralRegressor
 
 
@@ -26,6 +27,7 @@ def hdnnp(
     n_radial: int = 10,
     n_angular: int = 3,
     zetas: tuple[float, ...] = (1, 4),
+    functions: FunctionSet | None = None,
     hidden: tuple[int, ...] = (30, 30),
     activation: Activation = "tanh",
     whitening: float = 2e-3,
@@ -40,6 +42,7 @@ def hdnnp(
     n_radial: shells of radial functions for each element of neighbor.
     n_angular: widths of angular functions for each pair of elements; each comes with every exponent of `zetas`.
     zetas: how sharply angular functions select angles; whole numbers are fast.
+    functions: a list of functions in place of those (choose-functions writes one); a file: functions=functions.yaml.
     hidden: nodes of the hidden layers of each element's network.
     activation: tanh, softplus, silu, sigmoid or gelu.
     whitening: how fine differences of environments the networks resolve (see NeuralRegressor).
@@ -48,8 +51,8 @@ def hdnnp(
     solver: what fits the weights.
     seed: decides the initial weights.
     """
-    functions = [Radial(GasteggerShifted(n_radial, first=0.8)), Wide(ImbalzanoCentered(n_angular), zetas=zetas)]
-    descriptor = ACSF(cutoff=cutoff, functions=functions, envelope=envelope)
+    usual = [Radial(GasteggerShifted(n_radial, first=0.8)), Wide(ImbalzanoCentered(n_angular), zetas=zetas)]
+    descriptor = ACSF(cutoff=cutoff, functions=usual if functions is None else [functions], envelope=envelope)
     regressor = NeuralRegressor(hidden=hidden, activation=activation, whitening=whitening, seed=seed)
     potential = IsolatedAtoms() + DescriptorPotential(descriptor, regressor)
     return potential if repulsion is None else potential + deepcopy(repulsion), solver
