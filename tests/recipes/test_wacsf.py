@@ -46,7 +46,7 @@ def fitted():
     return fit(potential, rattled(100, 0), solver, test=rattled(50, 1))
 
 
-@pytest.mark.xfail(reason="reaches 0.57 of the mean force where hdnnp's bound of 0.4 is asked: far tails whitened up")
+@pytest.mark.xfail(reason="reaches 0.57 of the mean force where hdnnp's bound of 0.4 is asked; why is not known yet")
 def test_learns_springs(fitted):
     figures = fitted.parts["test"].errors.figures()
     labels = np.concatenate([s.forces.ravel() for s in rattled(50, 1)])

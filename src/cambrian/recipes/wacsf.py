@@ -4,7 +4,7 @@
 
 The functions of `hdnnp` are split by the elements of the neighbors: with n elements n radial and n (n + 1)/2 angular
 ones for each point of a grid. Here one of each remains, at some loss of accuracy. Widths in geometric series did better
-than even shells on a part held out of training: what a heavy neighbor adds far out hides a light one nearby.
+than even shells on a held out part of ethanol's training set.
 M. Gastegger, L. Schwiedrzik, M. Bittermann, F. Berzsenyi, P. Marquetand, J. Chem. Phys. 148, 241709 (2018).
 """
 
