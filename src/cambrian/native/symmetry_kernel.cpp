@@ -149,8 +149,8 @@ void pull_shell(const SymmetryJob &job, const Shell &shell, const Fade &fading, 
   Cursor at;
   for (const Triplets &g : shell.triplets) {
     const Walk walk{shell, g, fading, space};
-    g.narrow ? pull_triplets<true>(walk, at, slope, 0, g.channels.n)
-             : pull_triplets<false>(walk, at, slope, 0, g.channels.n);
+    g.narrow ? pull_triplets<true>(walk, at, slope, 0, g.uses.n)
+             : pull_triplets<false>(walk, at, slope, 0, g.uses.n);
   }
   WideCursor wide;
   for (const Wide &w : shell.wides) pull_wide(shell, w, space, wide, slope);
@@ -178,12 +178,11 @@ void differentiate_shell(const SymmetryJob &job, const Shell &shell, const Fade 
   for (const Triplets &g : shell.triplets) {
     const Walk walk{shell, g, fading, space};
     Cursor next = at;
-    for (int m = 0; m < g.channels.n; ++m)
-      for (int u = g.channels.at[m].first; u < g.channels.at[m].last; ++u)
-        single(g.uses.at[u].feature, [&] {
-          next = at;
-          g.narrow ? pull_triplets<true>(walk, next, one, m, m + 1) : pull_triplets<false>(walk, next, one, m, m + 1);
-        });
+    for (int u = 0; u < g.uses.n; ++u)
+      single(g.uses.at[u].feature, [&] {
+        next = at;
+        g.narrow ? pull_triplets<true>(walk, next, one, u, u + 1) : pull_triplets<false>(walk, next, one, u, u + 1);
+      });
     at = next;
   }
   WideCursor wide;

@@ -230,19 +230,24 @@ inline const Slope *slopes_of(const Triplets &g, const double *slope, Space &spa
   return slopes;
 }
 
-// Channels first..last only: all of them for forces, that of one function for its derivatives.
+// Uses first..last only: all of them for forces, one for the derivatives of one function.
 inline void sum_channels(const Triplets &g, const Run &run, const Slope *slopes, int first, int last, vec *work,
                          Sums *sums) {
   const int n = run.n;
   vec *value = work, *lower = work + n * g.combinations.n;
-  for (int q = 0; q < g.combinations.n; ++q) raise<true>(g.combinations.at[q], run.sides, n, value + q * n, lower + q * n);
+  const bool alone = last == first + 1;
+  for (int q = 0; q < g.combinations.n; ++q)
+    if (!alone || q == g.uses.at[first].combination)
+      raise<true>(g.combinations.at[q], run.sides, n, value + q * n, lower + q * n);
   std::memset(static_cast<void *>(sums), 0, n * sizeof(Sums));
-  for (int m = first; m < last; ++m) {
+  for (int m = 0; m < g.channels.n; ++m) {
     const Channel &c = g.channels.at[m];
+    const int from = c.first > first ? c.first : first, to = c.last < last ? c.last : last;
+    if (from >= to) continue;
     const vec *e = run.exponentials + m * n;
     for (int b = 0; b < n; ++b) {
       vec power = {}, bend = {};
-      for (int u = c.first; u < c.last; ++u) {
+      for (int u = from; u < to; ++u) {
         const int at = g.uses.at[u].combination * n + b;
         power += slopes[u].power * value[at];
         bend += slopes[u].bend * lower[at];
