@@ -1,7 +1,7 @@
 """Dynamics with a neural network potential: ASE with our calculator on water, step by step, and n2p2 beside it.
 
     python benchmarks/hdnnp_dynamics.py [--data ../shared/data] [--atoms 384,1080,3072,8640] [--threads 1,2]
-                                        [--n2p2 FOLDER_OF_ITS_PROGRAMS]
+                                        [--n2p2 FOLDER_OF_ITS_PROGRAMS] [--growth]
 
 The RPBE-D3 water potential of n2p2's examples (Morawietz et al. 2016; cutoff 6.35 Å, 27 and 30 functions), liquid
 water at 300 K, 0.5 fs, microcanonical: a whole step of ASE's VelocityVerlet with energy, forces and stress every step,
@@ -155,6 +155,39 @@ def n2p2(n_atoms, data, programs):
     return {"cpu": statistics.median(cpu(atoms) for _ in range(3)) - statistics.median(cpu(small) for _ in range(3))}
 
 
+def growth(data):
+    """CPU time of the compiled sweep alone, µs per atom, for sets of functions, cutoffs and numbers of functions."""
+    import torch
+
+    from cambrian.descriptors.acsf import ACSF
+    from cambrian.graph import graph_of
+    from cambrian.math.envelopes import PolynomialEnvelope
+    from cambrian.math.symmetry_grids import GasteggerShifted, ImbalzanoCentered
+    from cambrian.math.symmetry_sets import Narrow, Radial, Wide
+
+    atoms = liquid(1080, data)
+    radial = Radial(GasteggerShifted(10, first=0.8))
+    cases = {"radial": lambda: [radial], "hdnnp": lambda: [radial, Wide(ImbalzanoCentered(3), zetas=(1, 4))]}
+    for kind in (Wide, Narrow):
+        for zetas in ((1,), (1, 4), (1, 2, 4, 16)):
+            cases[f"{kind.__name__.lower()}, zeta {zetas}"] = lambda kind=kind, z=zetas: [kind(ImbalzanoCentered(3), z)]
+    for n in (2, 4, 8):
+        cases[f"narrow, {n} widths, zeta (1, 4)"] = lambda n=n: [Narrow(ImbalzanoCentered(n), (1, 4))]
+    for name, functions in cases.items():
+        line = f"{name:30s}"
+        for cutoff in (4.0, 5.0, 6.0, 7.0):
+            descriptor = ACSF(cutoff=cutoff, functions=functions(), envelope=PolynomialEnvelope(order=2))
+            descriptor.elements = torch.tensor([1, 8])
+            graph, kernel, times = graph_of(atoms, cutoff), descriptor.kernel(), []
+            slopes, species = torch.ones(2, descriptor.n_features), (graph.numbers == 8).long()
+            for _ in range(4):
+                start = time.process_time()
+                kernel.energies_and_pull(graph, slopes, species)
+                times.append(time.process_time() - start)
+            line += f"{1e6 * min(times) / len(atoms):8.1f} ({descriptor.n_features}, {graph.n_edges / len(atoms):.0f})"
+        print(line, flush=True)
+
+
 def measured(what, n_atoms, options, threads=1):
     """The result of `ours` or `n2p2` in a process of its own."""
     command = [sys.executable, str(HERE / Path(__file__).name), "--worker", f"{what},{n_atoms}"]
@@ -169,6 +202,7 @@ def main():
     parser.add_argument("--atoms", default="384,1080,3072,8640")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--n2p2", default="")
+    parser.add_argument("--growth", action="store_true", help="the sweep alone, instead of dynamics")
     parser.add_argument("--worker")
     options = parser.parse_args()
     if options.worker:
@@ -178,6 +212,10 @@ def main():
         return
     if not (options.data / "n2p2-reference").exists():
         print(f"there is no {options.data / 'n2p2-reference'}; give the folder of the data sets with --data")
+        return
+    if options.growth:
+        print("µs per atom (functions of an element, neighbors) at cutoffs of 4, 5, 6 and 7 Å")
+        growth(options.data)
         return
     print(f"µs per atom and step; load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     parts = ("builds", "update", "sweep", "rest", "ASE")
