@@ -15,7 +15,7 @@ from cambrian.configuration.recipe import Recipe
 from cambrian.contracts import predictor
 from cambrian.graph import graph_of
 
-RECIPES = ("sgdml", "coulomb_matrix")
+RECIPES = ("sgdml", "coulomb_matrix", "fchl")
 KCAL = 0.0433641  # eV
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 HEADER = ("recipe", "n", "E MAE", "E RMSE", "F MAE", "F RMSE", "E MAE", "F MAE", "length", "fit s", "µs/atom")
