@@ -97,6 +97,9 @@ Wide wide_of(int degree, const std::vector<Function> &functions, Owner &owner) {
   }
   std::vector<RadialUse> channels;
   for (auto [eta, shift] : gaussians) channels.push_back({eta, shift, -1});
+  std::stable_sort(uses.begin(), uses.end(), [](const WideUse &a, const WideUse &b) {
+    return std::tie(a.channel, a.first, a.second) < std::tie(b.channel, b.first, b.second);
+  });
   std::vector<double> multinomial;
   for (int p = 0; p <= degree; ++p)
     for (int b = 0; b <= p; ++b)

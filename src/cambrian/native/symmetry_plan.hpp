@@ -59,7 +59,7 @@ struct Wide {  // wide functions of whole zeta, with moments of all degrees up t
   int degree, n_moments;  // n_moments: monomials x^a y^b z^c of all degrees, a + b + c = p, p after p
   const double *multinomial;  // a monomial: p!/(a! b! c!)
   List<RadialUse> channels;
-  List<WideUse> uses;
+  List<WideUse> uses;  // by channel, then by species: neighbors in the list share the sums I_p
 };
 
 struct Shell {  // neighbors within one cutoff; weighted: all as one species, each counting by its weight

@@ -38,6 +38,10 @@ inline void each_trace(int degree, F visit) {
 
 inline int lowest_summed(const Wide &w) { return w.degree > 0 ? w.degree - 1 : 0; }
 
+inline bool same_moments(const WideUse &a, const WideUse &b) {
+  return a.channel == b.channel && a.first == b.first && a.second == b.second;
+}
+
 // Where a group begins in what the forward sweep leaves.
 struct WideCursor {
   size_t window = 0, moment = 0;
@@ -87,16 +91,17 @@ void look_at_wide(const Shell &shell, const Wide &w, Space &space, WideCursor &a
     sum_moments(w, space, segment, windows, moments + segment * n_channels * w.n_moments, norms + segment * n_channels);
   at.window += size_t(2) * n_channels * (s.n / W), at.moment += size * (w.n_moments + 1);
   if (!row) return;
-  for (const WideUse &use : w.uses) {
+  double sums[kMostDegree + 1];
+  for (int u = 0; u < w.uses.n; ++u) {
+    const WideUse &use = w.uses.at[u];
     const double *a = moments + (use.first * n_channels + use.channel) * w.n_moments;
     const double *b = moments + (use.second * n_channels + use.channel) * w.n_moments;
-    double value = -use.own * norms[use.first * n_channels + use.channel];
-    for (int p = 0; p <= w.degree; ++p) {
-      if (use.by_degree[p] == 0) continue;
-      double sum = 0;
-      for (int t = first_monomial(p); t < first_monomial(p + 1); ++t) sum += w.multinomial[t] * a[t] * b[t];
-      value += use.by_degree[p] * sum;
+    for (int p = 0; p <= w.degree && !(u && same_moments(use, w.uses.at[u - 1])); ++p) {
+      sums[p] = 0;
+      for (int t = first_monomial(p); t < first_monomial(p + 1); ++t) sums[p] += w.multinomial[t] * a[t] * b[t];
     }
+    double value = -use.own * norms[use.first * n_channels + use.channel];
+    for (int p = 0; p <= w.degree; ++p) value += use.by_degree[p] * sums[p];
     row[use.feature] += value;
   }
 }
@@ -107,23 +112,27 @@ inline double *partials_of(const Shell &shell, const Wide &w, Space &space, cons
   const size_t size = size_t(shell.n_segments) * n_channels;
   double *partials = space.partials.hold(size * (w.n_moments + 1)), *own = partials + size * w.n_moments;
   std::memset(partials, 0, size * (w.n_moments + 1) * sizeof(double));
-  for (const WideUse &use : w.uses) {
-    const double s = slope[use.feature];
-    if (s == 0) continue;
+  for (int u = 0; u < w.uses.n;) {
+    const WideUse &use = w.uses.at[u];
     const int first = use.first * n_channels + use.channel, second = use.second * n_channels + use.channel;
+    double shares[kMostDegree + 1] = {};
+    bool any = false;
+    for (; u < w.uses.n && same_moments(use, w.uses.at[u]); ++u) {
+      const double s = slope[w.uses.at[u].feature];
+      any = any || s != 0;
+      own[first] += s * w.uses.at[u].own;
+      for (int p = 0; p <= w.degree; ++p) shares[p] += s * w.uses.at[u].by_degree[p];
+    }
+    if (!any) continue;
     const double *a = moments + first * w.n_moments, *b = moments + second * w.n_moments;
     double *pa = partials + first * w.n_moments, *pb = partials + second * w.n_moments;
-    own[first] += s * use.own;
-    for (int p = 0; p <= w.degree; ++p) {
-      const double share = s * use.by_degree[p];
-      if (share == 0) continue;
+    for (int p = 0; p <= w.degree; ++p)
       for (int t = first_monomial(p); t < first_monomial(p + 1); ++t) {
-        const double c = share * w.multinomial[t];
+        const double c = shares[p] * w.multinomial[t];
         const double to_a = c * b[t], to_b = c * a[t];
         pa[t] += to_a;
         pb[t] += to_b;
       }
-    }
   }
   for (size_t k = 0; k < size; ++k) {
     double *p = partials + k * w.n_moments;
