@@ -207,6 +207,23 @@ def test_without_the_library_the_import_works_and_says_why():
     assert b"C++17 compiler" in python(code)
 
 
+def test_turned_off_the_truth_runs():
+    code = (
+        "from ase.build import molecule\n"
+        "from cambrian.contracts.potential import Potential\n"
+        "from cambrian.data.dataset import Dataset\n"
+        "from cambrian.data.structure import Structure\n"
+        "from cambrian.native import library\n"
+        "from cambrian.recipes.hdnnp import hdnnp\n"
+        "potential, _ = hdnnp()\n"
+        "potential.setup(Dataset([Structure(molecule('H2O'), energy=0.0), Structure(molecule('H2'), energy=0.0)]))\n"
+        "print(library.available(), any(term.native() for term in potential.terms()), library.missing())"
+    )
+    assert b"False False the compiled kernels are turned off" in python(code, CAMBRIAN_NATIVE_ISA="none")
+    if library.available():
+        assert b"True True" in python(code, CAMBRIAN_NATIVE_ISA="")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

@@ -1,17 +1,20 @@
 """The compiled library: found, loaded, and its C ABI declared once (`bispectrum.h`, `symmetry_functions.h`).
 
-The library is optional. Where no compiler was found at installation, or where loading fails, `available()` is False,
-the reason stands in `missing()`, and callers go on with torch.
+The library is optional. Where no compiler was found at installation, where loading fails, or where
+CAMBRIAN_NATIVE_ISA=none turns it off, `available()` is False, the reason stands in `missing()`, and callers go on with
+torch.
 """
 
 import ctypes
 import hashlib
+import os
 import sys
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+REINSTALL = "install a C++17 compiler and cmake, then reinstall cambrian"
 _SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 
 
@@ -34,12 +37,15 @@ def _path() -> Path:
 @cache
 def _load() -> tuple[ctypes.CDLL | None, str]:
     path = _path()
+    if os.environ.get("CAMBRIAN_NATIVE_ISA") == "none":
+        return None, "the compiled kernels are turned off by CAMBRIAN_NATIVE_ISA=none; unset it to use them"
     if not path.exists():
-        return None, f"cambrian was installed without its compiled kernels ({path.name} is not beside {__file__})"
+        where = f"{path.name} is not beside {__file__}"
+        return None, f"cambrian was installed without its compiled kernels ({where}); {REINSTALL}"
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
-        return None, f"the compiled kernels do not load: {error}"
+        return None, f"the compiled kernels do not load: {error}; {REINSTALL}"
     pointer, edges = ctypes.c_void_p, ctypes.POINTER(Edges)
     signatures = {
         "cambrian_native_isa": (ctypes.c_char_p, []),
@@ -84,12 +90,12 @@ def library() -> ctypes.CDLL:
     """The loaded library; RuntimeError where there is none."""
     loaded, reason = _load()
     if loaded is None:
-        raise RuntimeError(f"{reason}; install a C++17 compiler and cmake, then reinstall cambrian")
+        raise RuntimeError(reason)
     return loaded
 
 
 def instruction_set() -> str:
-    """The one in use: v4 (AVX-512), v3 (AVX2) or baseline; CAMBRIAN_NATIVE_ISA forces one before the first use."""
+    """The one in use: v4 (AVX-512), v3 (AVX2) or baseline; CAMBRIAN_NATIVE_ISA forces one before first use."""
     return library().cambrian_native_isa().decode()
 
 
