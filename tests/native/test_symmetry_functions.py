@@ -10,6 +10,7 @@ import pytest
 import torch
 from ase import Atoms
 
+from cambrian.configurable import describe
 from cambrian.descriptors.acsf import ACSF, Listed
 from cambrian.graph import graph_of
 from cambrian.math.envelopes import (
@@ -94,7 +95,7 @@ def test_every_kind_equals_the_truth(crystal, name):
     check(crystal, descriptor(SETS[name]))
 
 
-@pytest.mark.parametrize("envelope", ENVELOPES, ids=repr)
+@pytest.mark.parametrize("envelope", ENVELOPES, ids=lambda e: f"{describe(e)}")
 def test_every_envelope_equals_the_truth(crystal, envelope):
     check(crystal, descriptor([*SETS["radial"], Narrow(GRID, zetas=(1, 4))], envelope))
 
