@@ -71,7 +71,9 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         "cambrian_symmetry_jacobian": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
     }
     for name, (result, arguments) in signatures.items():
-        function = getattr(library, name)
+        function = getattr(library, name, None)
+        if function is None:
+            return None, f"the compiled kernels are older than this source: {path.name} has no {name}; {REINSTALL}"
         function.restype, function.argtypes = result, arguments
     return library, ""
 

@@ -106,9 +106,10 @@ class SymmetryKernel:
             for f in functions
         ]
         envelope = _Envelope(ENVELOPES[fading.name], fading.order, fading.inner_fraction)
+        charges = np.array(weights, np.float64)  # a name keeps it alive through the call
         self.handle = self._library.cambrian_symmetry_new(
             len(weights),
-            np.asarray(weights, np.float64).ctypes.data,
+            charges.ctypes.data,
             len(rows),
             (_Function * len(rows))(*rows),
             ctypes.byref(envelope),
