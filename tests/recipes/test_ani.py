@@ -1,6 +1,7 @@
 """Recipe ani: the whole model beside TorchANI with the same weights; fits, is saved and loaded."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from cambrian.errors import UserError
 from cambrian.fit import fit
 from cambrian.fit.gradient_descent import GradientDescent
 from cambrian.graph import graph_of
+from cambrian.math.layers import ACTIVATIONS
 from cambrian.recipes.ani import ani
 from cambrian.regressors.element_networks import ElementNetworks
 
@@ -54,9 +56,15 @@ def like_torchani() -> DescriptorPotential:
 
 @pytest.mark.parametrize("name", ["amide", "crystal"])
 def test_energy_and_forces_of_torchani(like_torchani, name):
-    found = evaluate(like_torchani, graph_of(structure(name), 5.2))
-    expected = PEER["whole model"][name]
+    graph, expected = graph_of(structure(name), 5.2), PEER["whole model"][name]
+    found = evaluate(like_torchani, graph)
     assert float(found.energy) == pytest.approx(expected["energy"], rel=0, abs=1e-12)
+    np.testing.assert_allclose(found.forces, expected["forces"], rtol=1e-6, atol=1e-12)
+    like_torchani.regressor.activation = partial(torch.nn.functional.celu, alpha=0.1)  # theirs: 1/α in single precision
+    try:
+        found = evaluate(like_torchani, graph)
+    finally:
+        like_torchani.regressor.activation = ACTIVATIONS["celu"]
     np.testing.assert_allclose(found.forces, expected["forces"], rtol=0, atol=1e-12)
 
 

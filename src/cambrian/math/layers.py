@@ -1,7 +1,8 @@
 """Parts of feed-forward networks: activations by name, and a linear layer with weights of each species.
 
 tanh       softplus ln(1 + e^x)      sigmoid 1/(1 + e^-x)      one_minus_sigmoid       silu x/(1 + e^-x)     gelu
-celu (α = 0.1)        gaussian e^(-x²/2)        cosine        exponential e^-x        square x²       identity x
+celu max(x, 0) + α (e^min(x/α, 0) - 1) with α = 0.1        gaussian e^(-x²/2)        cosine
+exponential e^-x        square x²       identity x
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": nn.functional.silu,
     "sigmoid": torch.sigmoid,
     "gelu": nn.functional.gelu,
-    "celu": lambda x: nn.functional.celu(x, alpha=0.1),
+    "celu": lambda x: 0.1 * nn.functional.elu(10 * x),  # torch rounds the 1/α of celu to single precision
     "gaussian": lambda x: torch.exp(-0.5 * x**2),
     "cosine": torch.cos,
     "one_minus_sigmoid": lambda x: torch.sigmoid(-x),
