@@ -3,7 +3,7 @@
 Invariant polynomials of the distances of one molecule (recipe first_generation) beside networks of single atoms (recipe
 hdnnp). Both learn one molecule. The polynomials have no variables for a second one; polynomials of two molecules would
 be another potential, with many more coefficients, and those of three yet another. The networks learn pairs of
-molecules from data on pairs, and then say something about three, which they have not seen. Takes a few minutes.
+molecules from data on pairs, and then say something about three, which they have not seen. Takes about a minute.
 """
 
 import argparse
@@ -113,7 +113,8 @@ def draw(found: dict, path: Path) -> None:
     middle.plot(list(found["spread"]), list(found["spread"].values()), "k_", markersize=30, label="size of the forces")
     middle.set(xlabel="molecules", yscale="log", ylabel="force RMSE, meV/Å", title="more molecules")
     middle.set_xticks(list(found["spread"]))
-    middle.legend(fontsize="small")
+    middle.set_ylim(top=6 * max(found["spread"].values()))
+    middle.legend(fontsize="small", loc="upper left")
     for degree in (2, 4, 6):
         right.semilogy(
             list(found["sizes"]), [s[degree] for s in found["sizes"].values()], "o-", label=f"degree {degree}"
@@ -127,8 +128,8 @@ def draw(found: dict, path: Path) -> None:
 def main() -> None:
     """Run the study, print its figures, draw them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-n", type=int, default=200, help="structures to train on, of each kind")
-    parser.add_argument("--epochs", type=int, default=80)
+    parser.add_argument("-n", type=int, default=80, help="structures to train on, of each kind")
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("-o", "--output", type=Path, default=Path("first-generation.png"))
     arguments = parser.parse_args()
     found = study(arguments.n, arguments.epochs, degrees=(2, 3, 4, 5, 6, 7, 8))

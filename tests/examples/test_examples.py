@@ -13,6 +13,15 @@ import torch
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+def imported(name: str):
+    """An example as a module."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    example = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = example
+    spec.loader.exec_module(example)
+    return example
+
+
 @pytest.mark.slow
 def test_the_demo_runs_and_is_taken_up_again(tmp_path):
     pytest.importorskip("tblite")
@@ -32,10 +41,7 @@ def test_the_demo_runs_and_is_taken_up_again(tmp_path):
 
 
 def test_attacks_in_the_plane_lie_at_the_rim_and_open_the_barrier(tmp_path):
-    spec = importlib.util.spec_from_file_location("double_well", EXAMPLES / "adversarial_double_well.py")
-    example = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = example
-    spec.loader.exec_module(example)
+    example = imported("adversarial_double_well")
     done = example.rounds(3, seed=2)
     first, last = done[0], done[-1]
     assert first.known[:, 0].min() > 0.3  # nothing of the barrier, nor of the other well
@@ -49,4 +55,17 @@ def test_attacks_in_the_plane_lie_at_the_rim_and_open_the_barrier(tmp_path):
     assert energy["attacked"] < energy["unsure"] - 3
     assert last.barrier_error < first.barrier_error / 3
     example.draw(done, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_polynomials_learn_one_molecule_and_refuse_two(tmp_path):
+    pytest.importorskip("tblite")
+    example = imported("first_generation")
+    found = example.study(12, 1, degrees=(2, 4))
+    (few, coarse), (many, fine) = found["polynomials"].values()
+    assert (few, many) == (7, 22)
+    assert fine < coarse < found["spread"][1]
+    assert "knows H2O alone" in found["refusal"]
+    assert [found["sizes"][k][4] for k in (1, 2, 3)] == [22, 194, 327]
+    example.draw(found, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
