@@ -12,7 +12,7 @@ from cambrian.fit import fit
 from cambrian.fit.early_weights import EarlyWeights
 from cambrian.fit.gradient_descent import GradientDescent
 from cambrian.fit.problem import Weights, loss
-from cambrian.fit.schedules import Exponential
+from cambrian.fit.schedules import Cosine, Exponential, OneCycle
 from cambrian.recipes.hdnnp import hdnnp
 
 
@@ -34,6 +34,25 @@ def test_energies_of_ani_count_by_the_root_of_the_size():
     energy = torch.tensor([-0.4], dtype=torch.float64)
     found = loss(Prediction(energy), Labels.of([structure]), Weights(1.0, 1.0, 0.0, 0.25))
     assert float(found) == pytest.approx(0.3**2 / 8**0.5, rel=1e-13)
+
+
+@pytest.mark.parametrize("schedule", [Cosine(warmup=0.2), OneCycle(peak=0.4)])
+def test_early_weights_stay_while_the_rate_rises(schedule, monkeypatch):
+    """The first steps of a warm-up are early ones, however small their rate; then the weights fade with it."""
+    seen, faded = [], EarlyWeights.faded
+
+    def watched(self, late, factor):
+        seen.append(factor)
+        return faded(self, late, factor)
+
+    monkeypatch.setattr(EarlyWeights, "faded", watched)
+    data = Dataset([Structure(a, energy=a.get_potential_energy(), forces=a.get_forces()) for a in argon(10)])
+    how = {"batch_size": 1, "validation_fraction": 0.0, "schedule": schedule}
+    fit(hdnnp(cutoff=5.0, hidden=(3,))[0], data, GradientDescent(epochs=2, early=EarlyWeights(force=10.0), **how))
+    rates = np.array([schedule.factor(k / 20) for k in range(20)])
+    assert np.argmax(rates) >= 4
+    np.testing.assert_allclose(seen, rates / np.maximum.accumulate(rates), rtol=1e-12)
+    assert seen[: np.argmax(rates)] == [1.0] * int(np.argmax(rates))
 
 
 def test_trains_with_early_weights_and_a_rate_that_falls_within_an_epoch():

@@ -1,21 +1,25 @@
 """Solvers that train by epochs: one small problem on which all come to one error; resume, targets, closed forms."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 import torch
 from argon_clusters import clusters, network
 from scipy.optimize import least_squares, minimize
 
+from cambrian.contracts.prepared import Prepared
 from cambrian.errors import UserError
 from cambrian.fit import Problem, fit
-from cambrian.fit.course import Course, Target
+from cambrian.fit import course as course_module
+from cambrian.fit.course import Course, Target, merged
 from cambrian.fit.genetic_search import GeneticSearch
 from cambrian.fit.gradient_descent import GradientDescent
 from cambrian.fit.kalman_filter import KalmanFilter
 from cambrian.fit.lbfgs import LBFGS
 from cambrian.fit.levenberg_marquardt import LevenbergMarquardt
 from cambrian.fit.objective import Objective
-from cambrian.fit.problem import Weights
+from cambrian.fit.problem import Weights, loss
 from cambrian.fit.simulated_annealing import SimulatedAnnealing
 
 NOISE = 0.2  # eV/Å: what no potential can learn
@@ -47,26 +51,73 @@ def test_all_come_to_the_same_error(name):
     assert figures["force_rmse"] == pytest.approx(NOISE, rel=0.1)
 
 
-@pytest.mark.parametrize("name", SHORT)
-def test_an_interrupted_fit_resumes_to_the_bit(name, tmp_path, monkeypatch):
-    data, solver = clusters(8, seed=1), SHORT[name]
-    whole = fit(network(), data, solver, seed=5)
+def interrupted_at(epochs, run, monkeypatch):
+    """Run into a Ctrl-C at the beginning of some epochs of a course, counted over all runs; returns the last run."""
     count, epoch = [0], Course.epoch
 
     def interrupted(self):
         count[0] += 1
-        if count[0] == 3:
+        if count[0] in epochs:
             raise KeyboardInterrupt
         epoch(self)
 
-    monkeypatch.setattr(Course, "epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        fit(network(), data, solver, seed=5, folder=tmp_path)
-    monkeypatch.setattr(Course, "epoch", epoch)
-    resumed = fit(network(), data, solver, seed=5, folder=tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Course, "epoch", interrupted)
+        for _ in epochs:
+            with pytest.raises(KeyboardInterrupt):
+                run()
+        return run()
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_a_fit_interrupted_twice_resumes_to_the_bit(name, tmp_path, monkeypatch):
+    """The second time at once after it was taken up, and before it had an epoch of its own."""
+    data, solver = clusters(8, seed=1), SHORT[name]
+    whole = fit(network(), data, solver, seed=5)
+    resumed = interrupted_at((2, 3), lambda: fit(network(), data, solver, seed=5, folder=tmp_path), monkeypatch)
     for a, b in zip(whole.potential.parameters(), resumed.potential.parameters(), strict=True):
         assert torch.equal(a, b)
     assert len(whole.solution.history) == len(resumed.solution.history) == solver.epochs
+
+
+@pytest.mark.parametrize("name", ["LBFGS", "KalmanFilter"])
+def test_an_interruption_amid_an_epoch_keeps_the_epochs_before(name, tmp_path, monkeypatch):
+    """What an epoch has changed when it is interrupted is not mistaken for its end."""
+    monkeypatch.setattr(course_module, "SECONDS_BETWEEN_CHECKPOINTS", (0.0, 0.0))
+    data, solver = clusters(8, seed=1), SHORT[name]
+    whole = fit(network(), data, solver, seed=5)
+    validated, count = Course.validated, [0]
+
+    def interrupted(self, values):
+        count[0] += 1
+        if count[0] == 3:
+            raise KeyboardInterrupt
+        return validated(self, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Course, "validated", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(network(), data, solver, seed=5, folder=tmp_path)
+    before = fit(network(), data, solver, seed=5, folder=tmp_path)
+    for a, b in zip(whole.potential.parameters(), before.potential.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert len(before.solution.history) == solver.epochs
+
+
+def test_without_a_folder_no_state_is_taken(monkeypatch):
+    monkeypatch.setattr(Course, "state", lambda self: pytest.fail("a copy of everything for nothing"))
+    fit(network(), clusters(8, seed=1), SHORT["KalmanFilter"])
+
+
+def test_merging_empties_the_list_of_structures():
+    data, potential = clusters(5, seed=1), network()
+    potential.setup(data)
+    items = Problem(potential, data).prepared(data)
+    energies = torch.cat([item.predict().energy for item, _ in items])
+    batches = merged(items, size=2)
+    assert items == []
+    assert [len(labels.energy) for _, labels in batches] == [2, 2, 1]
+    torch.testing.assert_close(torch.cat([item.predict().energy for item, _ in batches]), energies)
 
 
 def test_a_target_ends_training_and_one_that_is_missed_is_told():
@@ -109,6 +160,43 @@ def test_gradient_and_normal_equations_are_those_of_differences():
     np.testing.assert_allclose(right, J.T @ r, atol=1e-8)
     np.testing.assert_allclose(objective.value_and_gradient()[1], 2 * J.T @ r, atol=1e-8)
     assert objective.value() == pytest.approx(loss)
+
+
+@dataclass(frozen=True)
+class Penalized(Prepared):
+    """What another predicts, with a penalty on one parameter for each structure."""
+
+    item: Prepared
+    parameter: torch.nn.Parameter
+
+    def predict(self):
+        found = self.item.predict()
+        return replace(found, penalty=self.parameter.sin().sum() * found.energy.new_tensor([1.0]))
+
+    def join(self, others):
+        return Penalized(self.item.join([o.item for o in others]), self.parameter)
+
+
+def test_a_penalty_of_the_potential_belongs_to_the_loss():
+    """Value, gradient, and the gradient beside the normal equations; the loss of a batch is the same number."""
+    plain, _ = system()
+    parameter = plain.parameters[0]
+    batches = [(Penalized(item, parameter), labels) for item, labels in plain.batches]
+    objective = Objective(batches, plain.parameters, plain.weights)
+    place, step = objective.get(), 1e-6
+    assert objective.value() == pytest.approx(plain.value() + float(parameter.detach().sin().sum()), rel=1e-12)
+    every = [loss(item.predict(), labels, plain.weights) for item, labels in batches]
+    assert objective.value() == pytest.approx(float(sum(every)) / len(every), rel=1e-12)
+    slopes = [
+        (objective.value(place + step * e) - objective.value(place - step * e)) / (2 * step) for e in np.eye(len(place))
+    ]
+    value, gradient = objective.value_and_gradient(place)
+    assert value == pytest.approx(objective.value(), rel=1e-12)
+    np.testing.assert_allclose(gradient, slopes, atol=1e-6)
+    total, matrix, half = objective.normal_equations()
+    assert total == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(2 * half, gradient, atol=1e-10)
+    np.testing.assert_allclose(matrix, plain.normal_equations()[1], atol=1e-12)
 
 
 def test_levenberg_marquardt_ends_where_minpack_does():

@@ -1,9 +1,10 @@
 """What the command line prints: results on stdout, what is said along the way on stderr, faults without traceback."""
 
+import logging
 import re
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import typer
 from rich.console import Console
@@ -89,8 +90,20 @@ def warn(messages: Iterable[str]) -> None:
         err().print(f"[yellow]warning:[/] {escape(as_options(message))}")
 
 
+class _Lines(logging.Handler):
+    """What the package notes while it works, as lines; its warnings are left to those who gather them."""
+
+    def __init__(self, say: Callable[[str], None]):
+        super().__init__(logging.INFO)
+        self._say = say
+        self.addFilter(lambda record: record.levelno == logging.INFO)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(escape(record.getMessage()))
+
+
 class Bars:
-    """Progress bars on stderr, one per stage; silent where stderr is no terminal."""
+    """Progress bars on stderr, one per stage, silent where stderr is no terminal; notes of the package above them."""
 
     def __init__(self):
         self._console = err()
@@ -105,13 +118,20 @@ class Bars:
         self._progress = Progress(*columns, console=self._console, transient=True)
         self._progress.disable = not self._console.is_terminal
         self._tasks = {}
+        self._log, self._lines = logging.getLogger("cambrian"), _Lines(self.say)
+        self._level = self._log.level
 
     def __enter__(self) -> "Bars":
+        self._log.addHandler(self._lines)
+        self._level = self._log.level
+        self._log.setLevel(min(self._log.getEffectiveLevel(), logging.INFO))
         self._progress.start()
         return self
 
     def __exit__(self, *exception) -> None:
         self._progress.stop()
+        self._log.setLevel(self._level)
+        self._log.removeHandler(self._lines)
 
     def say(self, line: str) -> None:
         """Print a line above the bars."""

@@ -12,8 +12,8 @@ from cambrian.contracts.archive import write_in_place
 
 
 def write_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Store tensors by name and plain data beside them."""
-    content = {name: t.detach().clone().contiguous() for name, t in tensors.items()}
+    """Store tensors by name and plain data beside them; no two tensors may share memory."""
+    content = {name: t.detach().contiguous() for name, t in tensors.items()}
     write_in_place(path, save(content, metadata={"state": json.dumps(state)}))
 
 

@@ -1,12 +1,14 @@
 """The course of a training, whatever takes its steps: epochs, validation, the best so far, when to end, checkpoints.
 
-A checkpoint at the end of an epoch holds parameters, what the method remembers and the random state: an interrupted fit
-resumes to the same result to the bit, unless a time limit decides when it ends.
+A checkpoint holds the state at the end of an epoch: parameters, what the method remembers, the random state. An
+interrupted fit resumes to the same result to the bit, unless a time limit decides when it ends. Checkpoints are written
+often enough that an interruption costs the epoch under way and little more, and no copy of the state stays in memory.
 """
 
 import json
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -21,7 +23,8 @@ from cambrian.errors import UserError
 from cambrian.fit.checkpoint import read_checkpoint, write_checkpoint
 from cambrian.fit.problem import Problem, Weights, loss, weighted_residuals
 
-SECONDS_BETWEEN_CHECKPOINTS = 20.0
+SECONDS_BETWEEN_CHECKPOINTS = (1.0, 20.0)  # at least, at most
+SHARE_OF_CHECKPOINTS = 0.05  # of the time
 Item = tuple[Prepared, Labels]
 
 
@@ -84,26 +87,32 @@ class EpochSolver(Solver, ABC):
 
 
 class Course(ABC):
-    """The state of one training: everything that a checkpoint must hold."""
+    """The state of one training: everything that a checkpoint must hold.
+
+    `at_once`: every step looks at all training data, which are batches then, instead of structures.
+    """
+
+    at_once = False
 
     def __init__(self, solver: EpochSolver, problem: Problem):
         self.solver, self.problem = solver, problem
         self.train = problem.prepared(problem.train)
-        self.validation = in_batches(problem.prepared(problem.validation or problem.train[:0]))
+        if self.at_once:
+            self.train = merged(self.train)
+        self.validation = merged(problem.prepared(problem.validation or problem.train[:0]))
         self.parameters = [p for p in problem.potential.parameters() if p.requires_grad]
         self.best, self.best_loss = [p.detach().clone() for p in self.parameters], float("inf")
         self.generator = torch.Generator().manual_seed(problem.seed)
         self.history: list[dict[str, float]] = []
         self.waited, self.earlier_seconds, self.start = 0, 0.0, time.monotonic()
         self.reached = self.stuck = False
-        self.saved_at = self.start
+        self.saved_at, self.writing, self.between_epochs = self.start, 0.0, False
         origin = [describe(problem.potential), describe(solver), problem.train.hash, problem.seed]
         if problem.warm is not None:
             origin += [fingerprint(problem.potential), problem.warm.replay_weight, problem.warm.rate]
             if self.validation:
                 self.best_loss = self.validated(self.best)["loss"]  # the start itself is kept where nothing is better
         self.key = json.dumps(origin)
-        self.snapshot: tuple[dict[str, Tensor], dict] | None = None
 
     @abstractmethod
     def advance(self) -> dict[str, float]:
@@ -143,6 +152,7 @@ class Course(ABC):
 
     def epoch(self) -> None:
         """Train, validate, remember the best, note the figures."""
+        self.between_epochs = False
         row = self.advance()
         candidate = self.candidate()
         needs_figures = bool(self.validation) or self.solver.target is not None or "train_loss" not in row
@@ -157,8 +167,9 @@ class Course(ABC):
         self.history.append({"epoch": len(self.history) + 1, **row, **found, "seconds": self.seconds})
         if self.solver.target is not None and self.solver.target.reached(figures):
             self.reached, self.best = True, candidate
-        self.snapshot = self.state()
-        if time.monotonic() - self.saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+        self.between_epochs = True
+        shortest, longest = SECONDS_BETWEEN_CHECKPOINTS
+        if time.monotonic() - self.saved_at > min(longest, max(shortest, self.writing / SHARE_OF_CHECKPOINTS)):
             self.checkpoint()
         words = f"epoch {len(self.history)}, loss {figures['loss']:.3g}"
         if figures.get("force_rmse") is not None:
@@ -169,9 +180,13 @@ class Course(ABC):
         """Loss and RMSE of some parameters on the validation set, or the training set where there is none."""
         trained = [p.detach().clone() for p in self.parameters]
         self.assign(values)
-        figures = judged(self.validation or in_batches(self.train), self.solver.weights)
+        figures = judged(self.validation or self.batches(), self.solver.weights)
         self.assign(trained)
         return figures
+
+    def batches(self) -> Iterable[Item]:
+        """The training data as batches, of which one at a time stands in memory beside the structures."""
+        return self.train if self.at_once else in_batches(self.train)
 
     def assign(self, values: list[Tensor]) -> None:
         """Put values into the parameters."""
@@ -190,10 +205,12 @@ class Course(ABC):
         return tensors, course | {"problem": self.key}
 
     def checkpoint(self) -> None:
-        """Write the state at the last epoch's end, where the problem has a folder."""
-        if self.problem.folder is not None and self.snapshot is not None:
-            write_checkpoint(self.problem.folder / "checkpoint.safetensors", *self.snapshot)
+        """Write the state where the problem has a folder; amid an epoch, what was written before stays."""
+        if self.problem.folder is not None and self.between_epochs:
+            start = time.monotonic()
+            write_checkpoint(self.problem.folder / "checkpoint.safetensors", *self.state())
             self.saved_at = time.monotonic()
+            self.writing = self.saved_at - start
 
     def resume(self) -> None:
         """Take up a checkpoint of the same potential, solver, data and seed, where there is one."""
@@ -212,7 +229,6 @@ class Course(ABC):
         self.history, self.waited = facts["history"], facts["waited"]
         self.reached, self.stuck = facts["reached"], facts["stuck"]
         self.best_loss, self.earlier_seconds = facts["best_loss"], facts["seconds"]
-        self.snapshot = stored
 
     def ending(self) -> str:
         """Why training ended, in words."""
@@ -238,7 +254,7 @@ class Course(ABC):
         return Solution(history=self.history, notes=notes, figures={"epochs": len(self.history)})
 
 
-def judged(batches: list[Item], weights: Weights) -> dict[str, float]:
+def judged(batches: Iterable[Item], weights: Weights) -> dict[str, float]:
     """Loss, and RMSE of energies (eV/atom) and forces (eV/Å), over batches."""
     losses, residuals, n_structures = 0.0, [], 0
     for item, labels in batches:
@@ -256,11 +272,22 @@ def judged(batches: list[Item], weights: Weights) -> dict[str, float]:
 
 
 def joined(items: list[Item]) -> Item:
-    """Several structures as one batch."""
+    """Several structures as one batch; one alone as it is."""
+    if len(items) == 1:
+        return items[0]
     first, *others = [item for item, _ in items]
     return first.join(others), Labels.joined([labels for _, labels in items])
 
 
-def in_batches(items: list[Item], size: int = 32) -> list[Item]:
-    """Structures joined to batches."""
-    return [joined(items[start : start + size]) for start in range(0, len(items), size)]
+def in_batches(items: list[Item], size: int = 32) -> Iterator[Item]:
+    """Structures joined to batches, one after the other."""
+    return (joined(items[start : start + size]) for start in range(0, len(items), size))
+
+
+def merged(items: list[Item], size: int = 32) -> list[Item]:
+    """Structures joined to batches; `items` is emptied on the way, so that nothing stands in memory twice."""
+    found = []
+    while items:
+        found.append(joined(items[:size]))
+        del items[:size]
+    return found

@@ -20,10 +20,10 @@ class CovarianceLayout(Configurable, ABC):
     def sizes(self, parameters: Sequence[Tensor]) -> list[int]:
         """How many parameters each block has, in their order."""
 
-    def start(self, parameters: Sequence[Tensor], variance: float) -> BlockCovariance:
-        """The covariance at the start; raises UserError where it does not fit into memory."""
+    def start(self, parameters: Sequence[Tensor], variance: float, *, copies: float = 1.0) -> BlockCovariance:
+        """The covariance at the start; raises UserError where so many copies of it do not fit into memory."""
         sizes = self.sizes(parameters)
-        needed, free = 8.0 * sum(n**2 for n in sizes), available_memory()
+        needed, free = 8.0 * copies * sum(n**2 for n in sizes), available_memory()
         if needed > SHARE * free:
             raise UserError(
                 f"the covariance of {sum(sizes)} parameters takes {needed / 1e9:.1f} GB of {free / 1e9:.1f} GB free; "

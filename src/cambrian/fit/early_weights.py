@@ -1,8 +1,9 @@
 """Weights with which a training begins, and which fade as the learning rate falls.
 
-    w²(t) = f w_early² + (1 - f) w²        f = learning rate / first learning rate
+    w²(t) = f w_early² + (1 - f) w²        f = learning rate / largest learning rate so far
 
-so that, as Deep Potentials are trained, forces shape the energy surface first and energies are set right at the end.
+so that, as Deep Potentials are trained, forces shape the energy surface first and energies are set right at the end. A
+rate that rises first, as in a warm-up, leaves the early weights as they are until it falls.
 L. Zhang et al., NeurIPS 31 (2018), arXiv:1805.09003, where the prefactors p are the w².
 """
 
@@ -13,7 +14,7 @@ from cambrian.fit.problem import Weights
 
 
 class EarlyWeights(Configurable):
-    """What `energy`, `force` and `stress` residuals are multiplied by at the first learning rate."""
+    """What `energy`, `force` and `stress` residuals are multiplied by until the learning rate falls."""
 
     rooms = ("fit",)
 
@@ -21,7 +22,7 @@ class EarlyWeights(Configurable):
         self.energy, self.force, self.stress = energy, force, stress
 
     def faded(self, late: Weights, factor: float) -> Weights:
-        """Between these and the late ones, where the learning rate has fallen to `factor` of the first."""
+        """Between these and the late ones, where the learning rate has fallen to `factor` of its largest."""
 
         def between(early: float, at_the_end: float) -> float:
             return (factor * early**2 + (1 - factor) * at_the_end**2) ** 0.5

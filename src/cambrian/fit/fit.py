@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.kernel import KernelView
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.predict import Predicted, predict
 from cambrian.contracts.solver import Solution, Solver
@@ -48,8 +48,10 @@ class Fit:
 
     @property
     def n_parameters(self) -> int:
-        """Number of fitted parameters."""
-        return sum(p.numel() for p in self.potential.parameters() if p.requires_grad)
+        """Number of fitted parameters, coefficients of full kernels that no gradient reaches included."""
+        trained = sum(p.numel() for p in self.potential.parameters() if p.requires_grad)
+        untrained = [t.linear() for t in self.potential.terms() if not any(p.requires_grad for p in t.parameters())]
+        return trained + sum(len(view.coefficients) for view in untrained if isinstance(view, KernelView))
 
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json: a public interface."""
@@ -107,10 +109,10 @@ def fit(
         problem.train = warm.joined(train, seed)
         for term in potential.terms():
             term.posterior = None  # that of the coefficients the fit begins with
-            if isinstance(term, DescriptorPotential):
-                term.widen_ranges(problem.train)
+        potential.widen(problem.train)
     data_hash = problem.train.hash
     solution = solver.solve(problem)
+    solution.notes += problem.notes
     seconds = time.monotonic() - start
     potential.eval()
     together = zip(PARTS, (problem.train, problem.validation, test), strict=True)

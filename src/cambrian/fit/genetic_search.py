@@ -14,7 +14,7 @@ from scipy.optimize import differential_evolution
 from torch import Tensor
 
 from cambrian.errors import UserError
-from cambrian.fit.course import Course, EpochSolver, Target, in_batches
+from cambrian.fit.course import Course, EpochSolver, Target
 from cambrian.fit.objective import Objective
 from cambrian.fit.problem import Problem, Weights
 
@@ -60,10 +60,11 @@ class _Generations(Course):
     """The population."""
 
     solver: GeneticSearch
+    at_once = True
 
     def __init__(self, solver: GeneticSearch, problem: Problem):
         super().__init__(solver, problem)
-        self.objective = Objective(in_batches(self.train), self.parameters, solver.weights)
+        self.objective = Objective(self.train, self.parameters, solver.weights)
         first = self.objective.get()
         self.bounds = np.stack([first - solver.reach, first + solver.reach], axis=1)
         spread = np.random.default_rng(problem.seed).uniform(-1, 1, (solver.population, len(first)))

@@ -80,6 +80,7 @@ class _Run(Course):
     def __init__(self, solver: GradientDescent, problem: Problem):
         super().__init__(solver, problem)
         self.average = [p.detach().clone() for p in self.parameters]
+        self.highest = 0.0  # factor of the schedule so far
         self.rate = solver.learning_rate * (1.0 if problem.warm is None else problem.warm.rate)
         self.optimizer = OPTIMIZERS[solver.optimizer](
             self.parameters, lr=solver.learning_rate, weight_decay=solver.weight_decay
@@ -102,7 +103,8 @@ class _Run(Course):
             group["lr"] = self.rate * factor
         self.optimizer.zero_grad()
         late, early = self.solver.weights, self.solver.early
-        weights = late if early is None else early.faded(late, factor)
+        self.highest = max(self.highest, factor)
+        weights = late if early is None or not self.highest else early.faded(late, factor / self.highest)
         value = loss(item[0].predict(), item[1], weights, self.solver.loss)
         if not torch.isfinite(value):
             raise UserError(
@@ -125,11 +127,12 @@ class _Run(Course):
         tensors = {f"average.{k}": a.clone() for k, a in enumerate(self.average)}
         for k, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"moment.{k}.{name}": torch.as_tensor(v).clone() for name, v in moments.items()}
-        return tensors, {}
+        return tensors, {"highest": self.highest}
 
     def recall(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Averages and moments back in place."""
         self.average = [tensors[f"average.{k}"] for k in range(len(self.parameters))]
+        self.highest = facts["highest"]
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             if name.startswith("moment."):

@@ -29,6 +29,7 @@ from cambrian.fit.problem import Problem, Weights
 from cambrian.math.kalman import gain
 
 KINDS = ("energy", "force")
+COPIES, COPIES_WITH_CHECKPOINTS = 1.1, 3.1  # of the covariance in memory: writing it takes two more for a moment
 
 
 class KalmanFilter(EpochSolver):
@@ -94,7 +95,8 @@ class _Filter(Course):
         super().__init__(solver, problem)
         self.candidates = {"energy": _energies(self.train), "force": _forces(self.train)}
         self.memory_state = solver.memory.start()
-        self.covariance = solver.covariance.start(self.parameters, 1 / solver.memory.epsilon)
+        copies = COPIES if problem.folder is None else COPIES_WITH_CHECKPOINTS
+        self.covariance = solver.covariance.start(self.parameters, 1 / solver.memory.epsilon, copies=copies)
         self.unit, self.rmse = self._units(), {"energy": 0.0, "force": 0.0}
         energies = len(self.candidates["energy"])
         n_energy = max(1, round(solver.energy_fraction * energies / solver.streams)) if energies else 0
@@ -129,6 +131,7 @@ class _Filter(Course):
                 with_energy = {c.structure for c in chosen} & {c.structure for c in self.candidates["energy"]}
                 if with_energy:
                     self._update("energy", [Candidate(s, None) for s in sorted(with_energy)])
+        self.covariance.settle()  # at each epoch, not at checkpoints alone: the result is the same to the bit
         return {f"filter_{name}": value for name, value in self.memory_state.items()}
 
     def notice(self, figures: dict[str, float]) -> None:
@@ -212,13 +215,13 @@ class _Filter(Course):
                 p += part.view_as(p)
 
     def memory(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The covariance, its noise and the errors of the last epoch."""
-        tensors = {f"covariance.{k}": torch.from_numpy(P) for k, P in enumerate(self.covariance.matrices())}
+        """The covariance (its own memory, not a copy), its noise and the errors of the last epoch."""
+        tensors = {f"covariance.{k}": torch.from_numpy(P.T) for k, P in enumerate(self.covariance.stored())}
         return tensors, {"state": dict(self.memory_state), "rmse": self.rmse, "unit": self.unit}
 
     def recall(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Go on where it stood."""
-        self.covariance.put([tensors[f"covariance.{k}"].numpy() for k in range(len(tensors))])
+        self.covariance.put([tensors[f"covariance.{k}"].numpy().T for k in range(len(tensors))])
         self.memory_state, self.rmse, self.unit = dict(facts["state"]), facts["rmse"], facts["unit"]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cambrian.fit.course import Course, EpochSolver, Target, in_batches
+from cambrian.fit.course import Course, EpochSolver, Target
 from cambrian.fit.objective import Objective
 from cambrian.fit.problem import Problem, Weights
 
@@ -53,10 +53,11 @@ class _Steps(Course):
     """The optimizer and what it remembers of earlier steps."""
 
     solver: LBFGS
+    at_once = True
 
     def __init__(self, solver: LBFGS, problem: Problem):
         super().__init__(solver, problem)
-        self.objective = Objective(in_batches(self.train), self.parameters, solver.weights)
+        self.objective = Objective(self.train, self.parameters, solver.weights)
         self.optimizer = torch.optim.LBFGS(
             self.parameters,
             max_iter=1,
@@ -102,9 +103,9 @@ class _Steps(Course):
 
     def recall(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Earlier steps back in place."""
-        self.objective.n_evaluations = facts.pop("evaluations")
+        self.objective.n_evaluations = facts["evaluations"]
         state = self.optimizer.state[self.parameters[0]]
-        state.update(facts)
+        state.update({name: value for name, value in facts.items() if name != "evaluations"})
         state.update({name: tensors[name] for name in TENSORS if name in tensors})
         for name in LISTS:
             n = sum(key.startswith(f"{name}.") for key in tensors)

@@ -1,6 +1,9 @@
 """The loss of a whole training set as a function of all parameters, with its gradient and its Gauss-Newton matrix.
 
-L(w) = |r(w)|²        r: weighted residuals, each kind over the root of its number        ∇L = 2 Jᵀr        J = ∂r/∂w
+L(w) = |r(w)|² + p(w)        ∇L = 2 Jᵀr + ∇p        J = ∂r/∂w
+
+r are weighted residuals, each kind over the root of its number, and p is the mean penalty that the potential itself
+puts on a structure.
 """
 
 from collections.abc import Sequence
@@ -27,6 +30,7 @@ class Objective:
         self.batches, self.parameters, self.weights = batches, list(parameters), weights
         n_kinds = 1 if weights.force == 0 and weights.stress == 0 else 3
         counts = torch.zeros(n_kinds)
+        self.n_structures = sum(len(labels.energy) for _, labels in batches)
         for item, labels in batches:
             found = weighted_residuals(item.predict(), labels, weights)
             for k, r in enumerate(found[:n_kinds]):
@@ -37,16 +41,27 @@ class Objective:
 
     def residuals(self, batch: tuple[Prepared, Labels]) -> Tensor:
         """Weighted residuals of a batch, each kind over the root of its number in the whole set."""
+        return self._parts(batch)[0]
+
+    def _parts(self, batch: tuple[Prepared, Labels]) -> tuple[Tensor, Tensor | None]:
+        """Residuals of a batch, and its part of the penalty where the potential has one."""
         item, labels = batch
-        found = weighted_residuals(item.predict(), labels, self.weights)
-        return torch.cat([r / root for r, root in zip(found, self._roots, strict=False)])
+        prediction = item.predict()
+        found = weighted_residuals(prediction, labels, self.weights)
+        residuals = torch.cat([r / root for r, root in zip(found, self._roots, strict=False)])
+        penalty = prediction.penalty
+        return residuals, None if penalty is None else penalty.sum() / self.n_structures
+
+    def _loss(self, batch: tuple[Prepared, Labels]) -> Tensor:
+        residuals, penalty = self._parts(batch)
+        return residuals.square().sum() if penalty is None else residuals.square().sum() + penalty
 
     def value(self, vector: NDArray | None = None) -> float:
         """The loss at a vector of parameters, or at the present ones; infinite where it is not a number."""
         if vector is not None:
             self.put(vector)
         self.n_evaluations += 1
-        total = sum(float(self.residuals(b).detach().square().sum()) for b in self.batches)
+        total = sum(float(self._loss(b).detach()) for b in self.batches)
         return total if np.isfinite(total) else float("inf")
 
     def value_and_gradient(self, vector: NDArray | None = None) -> tuple[float, NDArray]:
@@ -56,19 +71,22 @@ class Objective:
         self.n_evaluations += 1
         total, gradient = 0.0, np.zeros(self.n_parameters)
         for batch in self.batches:
-            value = self.residuals(batch).square().sum()
+            value = self._loss(batch)
             found = torch.autograd.grad(value, self.parameters, allow_unused=True)
             total += float(value.detach())
             gradient += self._flat(found)
         return total, gradient
 
     def normal_equations(self) -> tuple[float, NDArray, NDArray]:
-        """The loss, JᵀJ (lower triangle) and Jᵀr, the Jacobian never standing in memory as a whole."""
+        """The loss, JᵀJ (lower triangle) and ∇L/2, the Jacobian never standing in memory as a whole."""
         n, total = self.n_parameters, 0.0
         matrix, right = np.zeros((n, n), order="F"), np.zeros(n)
         for batch in self.batches:
-            r = self.residuals(batch)
+            r, penalty = self._parts(batch)
             total += float(r.detach().square().sum())
+            if penalty is not None:
+                total += float(penalty.detach())
+                right += 0.5 * columns(penalty[None], self.parameters)[:, 0].numpy()
             for start in range(0, len(r), ROWS):
                 part = r[start : start + ROWS]
                 J = columns(part, self.parameters).numpy()  # (parameters, rows)

@@ -8,6 +8,7 @@ needs.
 Labels that are absent (NaN) count nowhere.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,12 +27,13 @@ from cambrian.data.labels import Labels
 from cambrian.data.structure import Structure
 from cambrian.errors import UserError
 from cambrian.fit.losses import Loss, MeanSquare
-from cambrian.fit.memory import Estimate, available_memory
+from cambrian.fit.memory import Estimate, available_memory, feature_bytes
 from cambrian.fit.warm_start import WarmStart
 from cambrian.graph import Graph
 from cambrian.math.voigt import voigt
 
 Progress = Callable[[str, float, str], None]  # stage, fraction done, figures in words
+log = logging.getLogger("cambrian")
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Weights:
 class Problem:
     """A potential to fit, set up on `train` or, where it is `warm`, fitted before.
 
-    `folder` is where a solver keeps its checkpoints.
+    `folder` is where a solver keeps its checkpoints. `notes` are sentences for the report that no solver knows of.
     """
 
     potential: Potential
@@ -61,6 +63,8 @@ class Problem:
     folder: Path | None = None
     progress: Progress = field(default=lambda stage, fraction, words: None)
     warm: WarmStart | None = None
+    notes: list[str] = field(default_factory=list)
+    _keeps: bool | None = field(default=None, init=False, repr=False)
 
     def linear_terms(self) -> list[Linear]:
         """Linear views of the summands that are linear; raises UserError where another summand could be trained."""
@@ -93,21 +97,41 @@ class Problem:
         """Every structure of `data` with all that training does not change computed once.
 
         Where that would not fit into memory, features are computed again, by batches, whenever they are used: slower,
-        but it runs. The progress tells the estimate before the work begins.
+        but it runs. The log and the notes tell the estimate, for all data of the problem, before the work begins.
         """
         items: list[tuple[Prepared, Labels]] = []
-        derivatives = any(has_derivatives(s) for s in self.train)
-        keep = True
+        derivatives, keep = self._has_derivatives, self._keeps_features(data)
         for k, (s, graph) in enumerate(zip(data, data.graphs(self.potential.cutoff), strict=True)):
-            item = prepare(self.potential, graph, forces=derivatives, keep=keep)
-            if k == 0 and item.n_bytes:
-                estimate = Estimate(item.n_bytes * data.n_atoms / max(len(s), 1), available_memory())
-                self.progress("features", 0.0, str(estimate))
-                keep = estimate.fits
-                item = item if keep else prepare(self.potential, graph, forces=derivatives, keep=False)
-            items.append((item, Labels.of([s])))
+            items.append((prepare(self.potential, graph, forces=derivatives, keep=keep), Labels.of([s])))
             self.progress("features", (k + 1) / len(data), f"{k + 1} of {len(data)} structures")
         return items
+
+    @property
+    def _has_derivatives(self) -> bool:
+        return any(has_derivatives(s) for s in self.train)
+
+    def _keeps_features(self, data: Dataset) -> bool:
+        """Whether features may stay in memory; estimated once."""
+        if self._keeps is None and len(data):
+            every = self.train if self.validation is None else self.train + self.validation
+            estimate = self._estimate(every)
+            self._keeps = estimate is None or estimate.fits
+            if estimate is not None:
+                log.info("%s", estimate)
+                self.notes.append(f"Before the work began: {estimate}.")
+        return self._keeps is not False
+
+    def _estimate(self, data: Dataset) -> Estimate | None:
+        """What the features of all structures take; None where nothing is stored."""
+        cutoff, derivatives = self.potential.cutoff, self._has_derivatives
+
+        def measured(s: Structure, forces: bool) -> int:
+            (graph,) = Dataset([s]).graphs(cutoff)
+            return prepare(self.potential, graph, forces=forces and derivatives).n_bytes
+
+        if not measured(min(data, key=len), False):
+            return None
+        return Estimate(feature_bytes(zip(data, data.graphs(cutoff), strict=True), measured), available_memory())
 
     def hold_out(self, fraction: float) -> None:
         """Move a random part of the training data to the validation set; the potential stays set up on all of it."""

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import dual_annealing
 
 from cambrian.errors import UserError
-from cambrian.fit.course import Course, EpochSolver, Target, in_batches
+from cambrian.fit.course import Course, EpochSolver, Target
 from cambrian.fit.objective import Objective
 from cambrian.fit.problem import Problem, Weights
 
@@ -53,10 +53,11 @@ class _Cycles(Course):
     """Cycles of annealing around the first parameters."""
 
     solver: SimulatedAnnealing
+    at_once = True
 
     def __init__(self, solver: SimulatedAnnealing, problem: Problem):
         super().__init__(solver, problem)
-        self.objective = Objective(in_batches(self.train), self.parameters, solver.weights)
+        self.objective = Objective(self.train, self.parameters, solver.weights)
         first = self.objective.get()
         self.bounds = np.stack([first - solver.reach, first + solver.reach], axis=1)
 

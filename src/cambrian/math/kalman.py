@@ -80,9 +80,14 @@ class Covariance:
         lower = np.tril(self._stored)
         return lower + np.tril(lower, -1).T
 
+    def stored(self) -> NDArray:
+        """P itself, not a copy: column by column, and only its lower triangle means anything."""
+        self.settle()
+        return self._stored
+
     def put(self, matrix: NDArray) -> None:
-        """Go on from a matrix."""
-        self._stored = np.asfortranarray(np.tril(matrix))
+        """Go on from a matrix, of which the lower triangle is read."""
+        self._stored[...] = matrix
         self._scale, self._shift, self._n_waiting = 1.0, 0.0, 0
 
 
@@ -122,8 +127,17 @@ class BlockCovariance:
         """The blocks."""
         return [part.matrix() for part in self._parts]
 
+    def settle(self) -> None:
+        """Put everything that waits into the stored triangles."""
+        for part in self._parts:
+            part.settle()
+
+    def stored(self) -> list[NDArray]:
+        """The blocks themselves, column by column; only their lower triangles mean anything."""
+        return [part.stored() for part in self._parts]
+
     def put(self, matrices: list[NDArray]) -> None:
-        """Go on from blocks."""
+        """Go on from blocks, of which the lower triangles are read."""
         for part, matrix in zip(self._parts, matrices, strict=True):
             part.put(matrix)
 
