@@ -243,3 +243,8 @@ def test_wrong_arrays_are_refused(name, value, message):
 def test_wrong_functions_are_refused(wrong):
     with pytest.raises(ValueError, match="Gaussian"):
         SymmetryKernel([wrong], [1.0], Fading("cosine"))
+
+
+def test_a_negative_zeta_goes_on_in_torch():
+    row = {"kind": "wide", "neighbors": "H-O", "eta": 0.1, "zeta": -1, "lambda": 1}
+    assert descriptor([Listed({"O": [row]})]).kernel() is None

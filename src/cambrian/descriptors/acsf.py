@@ -12,25 +12,30 @@ The numbers are computed in math/symmetry_blocks.py; here they are put together 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from cambrian.contracts.atomic_network import SymmetryFunctions
+from cambrian.contracts.catalogue import nearest
 from cambrian.contracts.descriptor import Descriptor
+from cambrian.contracts.symmetry_route import SymmetryRoute
 from cambrian.data.dataset import Dataset
 from cambrian.elements import number, symbol, symbols
 from cambrian.errors import UserError
 from cambrian.graph import Graph
 from cambrian.graph.stars import Chunk, chunks
-from cambrian.graph.symmetry_route import SymmetryRoute
 from cambrian.math.envelopes import CosineEnvelope, Envelope
-from cambrian.math.symmetry_functions import AnyFunction, CompactFunction, SymmetryFunction
+from cambrian.math.symmetry_functions import AnyFunction, CompactFunction, Kind, SymmetryFunction
 from cambrian.math.symmetry_grids import ImbalzanoCentered, ImbalzanoShifted, Points, ShiftedIntervals
 from cambrian.math.symmetry_plan import Part, parts_of
 from cambrian.math.symmetry_sets import CompactNarrow, FunctionSet, Narrow, Radial, Weighted, Wide
 from cambrian.math.symmetry_words import words
+
+ANGULAR_OF_GAUSSIAN = ("zeta", "lambda")
+ANGULAR_OF_COMPACT = ("angle_low", "angle_high")
 
 
 class Listed(FunctionSet):
@@ -40,10 +45,17 @@ class Listed(FunctionSet):
     `O-H`, or absent for all neighbors weighted by their atomic numbers. Gaussian rows go on with eta (1/Å²), shift (Å),
     cutoff (Å; the descriptor's where absent), and zeta and lambda where angular; compact rows, known by their `core`
     (p1 to p4, or e), with lower and cutoff (Å), angle_low and angle_high (degrees) where angular, and asymmetric.
-    Elements that are absent have none.
+    Elements that are absent have none. Raises UserError, with element and row, for a row that is none of these.
     """
 
     def __init__(self, table: dict[str, list[dict]]):
+        for element, rows in table.items():
+            number(element)
+            for k, row in enumerate(rows, start=1):
+                try:
+                    _refuse_bad_row(row)
+                except UserError as error:
+                    raise error.at(f"function {k} of {element}") from None
         self.table = table
 
     def functions(self, center: int, elements: list[int], cutoff: float) -> Iterator[AnyFunction]:
@@ -52,6 +64,35 @@ class Listed(FunctionSet):
             numbers = [number(s) for s in row["neighbors"].split("-")] if row.get("neighbors") else []
             if all(z in elements for z in numbers):
                 yield _listed(row, tuple(sorted(elements.index(z) for z in numbers)), cutoff)
+
+
+def _refuse_bad_row(row: dict) -> None:
+    """Raise UserError for a kind, neighbors, names or numbers that make no function."""
+    kind = row.get("kind")
+    if kind not in (kinds := get_args(Kind)):
+        raise UserError(f"kind is one of {', '.join(kinds)}, not {kind!r}{nearest(str(kind).lower(), kinds)}")
+    neighbors = str(row.get("neighbors") or "")
+    wanted = 1 if kind == "radial" else 2
+    if neighbors and len([number(s) for s in neighbors.split("-")]) != wanted:
+        like = "one neighbor, such as O" if wanted == 1 else "two neighbors, such as O-H"
+        raise UserError(f"a {kind} function has {like}, not {neighbors}; without neighbors it is weighted")
+    compact, angular = "core" in row, kind != "radial"
+    needed = ["lower"] if compact else ["eta", *(ANGULAR_OF_GAUSSIAN if angular else ())]
+    more = (ANGULAR_OF_COMPACT if angular else ()) if compact else ("shift",)
+    known = [*needed, *more, "cutoff"]
+    every = ["kind", "neighbors", *known, *(("core", "asymmetric") if compact else ())]
+    form = f"{'compact' if compact else 'Gaussian'} {kind} function"
+    for name in row:
+        if name not in every:
+            raise UserError(f"a {form} has no '{name}'{nearest(name, every)}; it has {', '.join(every)}")
+    for name in needed:
+        if name not in row:
+            raise UserError(f"'{name}' is missing; a {form} needs {', '.join(needed)}")
+    for name in known:
+        try:
+            float(row.get(name, 0.0))
+        except (TypeError, ValueError):
+            raise UserError(f"'{name}' must be a number, not {row[name]!r}") from None
 
 
 def _listed(row: dict, neighbors: tuple[int, ...], cutoff: float) -> AnyFunction:

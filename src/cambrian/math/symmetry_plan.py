@@ -42,7 +42,13 @@ class Part:
 
 
 def parts_of(functions: list[AnyFunction], envelope: Envelope, n_species: int) -> list[Part]:
-    """Blocks for functions whose neighbors are among `n_species` elements; targets are places in the list."""
+    """Blocks for functions whose neighbors are among `n_species` elements; targets are places in the list.
+
+    Raises ValueError for a function whose neighbors do not suit its kind or the elements.
+    """
+    for f in functions:
+        if f.neighbors not in _neighbors(_sorted_out(f)[0], n_species):
+            raise ValueError(f"the neighbors of {f} are none of a {f.kind} function among {n_species} elements")
     combinations: dict[tuple[Family, Channel], set[Combination]] = {}
     for f in functions:
         family, channel, combination = _sorted_out(f)

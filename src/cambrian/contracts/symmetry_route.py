@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cambrian.graph.graph import Graph
+from cambrian.graph import Graph
 from cambrian.math.envelopes import (
     CosineEnvelope,
     Envelope,
@@ -49,7 +49,7 @@ class SymmetryRoute:
         rows = []
         for species, members in enumerate(functions):
             for column, f in enumerate(members):
-                if not isinstance(f, SymmetryFunction) or f.zeta > HIGHEST_ZETA or f.eta < 0:
+                if not isinstance(f, SymmetryFunction) or not 0 <= f.zeta <= HIGHEST_ZETA or f.eta < 0:
                     return None
                 first, second = (*f.neighbors, -1, -1)[:2]
                 rows.append(Gaussian(species, f.kind, first, second, column, f.eta, f.shift, f.cutoff, f.zeta, f.lam))
