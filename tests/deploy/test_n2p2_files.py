@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from cambrian.cli.deploy import import_
+from cambrian.contracts.archive import header_of
 from cambrian.contracts.compose import DescriptorPotential
 from cambrian.deploy.n2p2_import import import_n2p2
 from cambrian.errors import UserError
@@ -118,6 +120,9 @@ def test_units_of_the_file(tmp_path):
         ("atom_energy H -0.5", "atom_energy C -0.5", "line 3: atom_energy must begin with one of"),
         ("atom_energy H -0.5", "atom_energy H", "line 3: atom_energy has 1 values"),
         ("atom_energy H -0.5", "atom_energy H x", "line 3: atom_energy needs a number where 'x'"),
+        ("atom_energy H -0.5", "atom_energy H nan", "line 3: atom_energy needs a finite number where 'nan'"),
+        ("global_nodes_short 2", "global_nodes_short inf", "line 7: .*finite number where 'inf'"),
+        ("number_of_elements 2 ", "number_of_elements nan ", "line 1: .*finite number where 'nan'"),
         ("H 2 O 0.1 0.0 6.0", "H 2 O 0.1 6.0", "line 9: .* of type 2 takes eta shift cutoff; 2 of these 3"),
         ("H 2 O 0.1 0.0 6.0", "H 5 O 0.1 0.0 6.0", "line 9: .*type 5, which cannot be imported"),
         ("H 2 O 0.1 0.0 6.0", "H 2 C 0.1 0.0 6.0", "line 9: .*names 'C'"),
@@ -138,6 +143,7 @@ def test_broken_input(old, new, message, tmp_path):
     [
         ("1 1 0 1 0.5\n2 1 0 4 0.5\n", "1 of the 2 functions of H in input.nn have no row, the first is number 2"),
         (SCALING.replace("2.0 0.5", "x 0.5"), r"scaling\.data, line 2: the row needs a number where 'x'"),
+        (SCALING.replace("2.0 0.5", "nan 0.5"), r"scaling\.data, line 2: the row needs a finite number where 'nan'"),
         (SCALING + "2 2 0 1 0.5\n", "line 5: the row is of element 2, function 2"),
         (SCALING.replace("0.0 2.0", "2.0 2.0"), "line 2: the row has a range of zero"),
     ],
@@ -145,6 +151,29 @@ def test_broken_input(old, new, message, tmp_path):
 def test_broken_scaling(scaling, message, tmp_path):
     with pytest.raises(UserError, match=message):
         import_n2p2(write(tmp_path, scaling=scaling))
+
+
+UNSCALED = INPUT.replace("scale_symmetry_functions\n", "")
+
+
+def test_without_scaling_data_nothing_is_known_of_extrapolation(tmp_path):
+    (write(tmp_path, UNSCALED) / "scaling.data").unlink()
+    network = network_of(tmp_path)
+    assert network.lowest is None
+    assert network.highest is None
+
+
+@pytest.mark.parametrize("text", [UNSCALED, UNSCALED + "center_symmetry_functions\n"])
+def test_ranges_that_were_written_as_unknown_are_read_as_unknown(text, tmp_path):
+    unknown = SCALING.replace("1 2 0.0 2.0", "1 2 -1e+30 1e+30")
+    network = network_of(write(tmp_path, text, unknown))
+    assert network.lowest is None
+    assert network.highest is None
+
+
+def test_the_deviation_of_a_constant_function_may_be_no_number(tmp_path):
+    network = network_of(write(tmp_path, scaling=SCALING.replace("2.0 0.5", "2.0 0.5 -nan")))
+    assert network.highest.tolist() == [[1.0, 2.0], [4.0, 0.0]]
 
 
 def test_no_deviation_in_the_files_of_runner(tmp_path):
@@ -164,3 +193,9 @@ def test_broken_weights(tmp_path):
         import_n2p2(tmp_path)
     with pytest.raises(UserError, match="there is no folder"):
         import_n2p2(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "Hartree, bohr"), ("eV, Å", "eV, Å")])
+def test_the_model_file_knows_the_units_of_the_files(given, kept, tmp_path):
+    import_("n2p2", write(tmp_path), tmp_path / "model.safetensors", units=given)
+    assert header_of(tmp_path / "model.safetensors")["record"]["units_of_files"] == kept

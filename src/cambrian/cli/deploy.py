@@ -58,7 +58,9 @@ def import_(
     read = function_of("import_{}", program)
     remarks: list[str] = []
     potential = read(place, **options_for(read, program, remarks.append, units=units))
-    save(potential, output, {"imported_from": program, "units_of_files": units, "remarks": remarks})
+    usual = inspect.signature(read).parameters.get("units")
+    of_files = units or (usual.default if usual else None)
+    save(potential, output, {"imported_from": program, "units_of_files": of_files, "remarks": remarks})
     for remark in remarks:
         err().print(escape(remark))
     err().print(f"Wrote {output}: {', '.join(symbols(potential.elements))}, cutoff {potential.cutoff:g} Å")

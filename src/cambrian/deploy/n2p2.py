@@ -24,7 +24,7 @@ from cambrian.contracts.lammps import LammpsConstants, LammpsOverlay, LammpsPair
 from cambrian.contracts.potential import Potential
 from cambrian.data.unit_system import UnitSystem
 from cambrian.deploy.n2p2_functions import FileFunction
-from cambrian.deploy.n2p2_words import ACTIVATIONS, UNITS, cutoff_words
+from cambrian.deploy.n2p2_words import ACTIVATIONS, NEVER, UNITS, cutoff_words
 from cambrian.elements import number, symbols
 from cambrian.errors import UserError
 
@@ -36,7 +36,6 @@ SCALINGS = {
     "scale_center": ["scale_symmetry_functions", "center_symmetry_functions"],
     "sigma": ["scale_symmetry_functions_sigma"],
 }
-NEVER = 1e30  # beyond any function: n2p2 then never warns of extrapolation
 REACH = 1 + 1e-9  # n2p2 wants the cutoff of LAMMPS no smaller than its own after conversion
 
 

@@ -26,7 +26,7 @@ from cambrian.data.structure import Structure
 from cambrian.data.unit_system import UnitSystem
 from cambrian.deploy.n2p2_functions import FileFunction, functions_in
 from cambrian.deploy.n2p2_keywords import Keywords, Line, numbered
-from cambrian.deploy.n2p2_words import ACTIVATIONS, UNITS, envelope_of
+from cambrian.deploy.n2p2_words import ACTIVATIONS, NEVER, UNITS, envelope_of
 from cambrian.elements import number
 from cambrian.errors import UserError
 from cambrian.math.envelopes import Envelope
@@ -88,9 +88,11 @@ def _assembled(keywords: Keywords, elements: list[str], functions, networks, uni
     potential.setup(Dataset(Structure(Atoms([number(e)])) for e in elements))
     (network,) = (term for term in potential.terms() if isinstance(term, DescriptorPotential))
     network.regressor.take([_padded(networks[e], network.descriptor.n_features) for e in elements])
-    network.lowest, network.highest = torch.stack(
-        [_padded(networks[e], network.descriptor.n_features).statistics[:2] for e in elements], dim=1
-    )
+    ranges = torch.stack([_padded(networks[e], network.descriptor.n_features).statistics[:2] for e in elements], dim=1)
+    if not bool(ranges.isnan().any()):  # else the files do not tell extrapolation
+        network.lowest, network.highest = ranges
+    else:
+        network.lowest = network.highest = None
     return potential.eval()
 
 
@@ -197,14 +199,17 @@ def _statistics(path: Path, elements: list[str], functions, scaling: Scaling) ->
         s, k = line.whole(0), line.whole(1)
         if not 1 <= s <= len(elements) or not 1 <= k <= len(functions[elements[s - 1]]):
             raise line.wrong(f"is of element {s}, function {k}, which input.nn does not have")
-        values = torch.tensor([line.number(c) for c in range(2, min(len(line.words), 6))], dtype=torch.float64)
+        known = line.words[:5] if line.words[-1].lower().endswith("nan") else line.words[:6]  # σ of a constant function
+        values = torch.tensor([line.number(c) for c in range(2, len(known))], dtype=torch.float64)
+        if scaling not in ("scale", "scale_center"):  # which compute with the range, whatever it is
+            values[:2] = torch.where(values[:2].abs() < NEVER, values[:2], torch.nan)
         found[elements[s - 1]][: len(values), k - 1] = values
         if scaling == "sigma" and not (len(values) == 4 and values[3] > 0):
             raise line.wrong("has no standard deviation above zero, which scale_symmetry_functions_sigma divides by")
         if scaling in ("scale", "scale_center") and not values[1] > values[0]:
             raise line.wrong("has a range of zero, which n2p2 divides by; remove this symmetry function")
     for e in elements:
-        lacking = torch.nonzero(found[e][:3].isnan().any(dim=0))[:, 0] + 1
+        lacking = torch.nonzero(found[e][2].isnan())[:, 0] + 1
         if len(lacking):
             raise UserError(
                 f"{path}: {len(lacking)} of the {len(functions[e])} functions of {e} in input.nn have no row, the "

@@ -4,6 +4,7 @@ Every keyword is one of: read here; of no effect on energies and forces (trainin
 without it the energies would be others.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,13 +79,16 @@ class Line:
         return UserError(f"{self.where}: {self.keyword} {text}")
 
     def number(self, k: int) -> float:
-        """Word k as a number."""
+        """Word k as a finite number."""
         try:
-            return float(self.words[k])
+            value = float(self.words[k])
         except IndexError:
             raise self.wrong(f"has {len(self.words)} values, at least {k + 1} are needed") from None
         except ValueError:
             raise self.wrong(f"needs a number where '{self.words[k]}' stands") from None
+        if not math.isfinite(value):
+            raise self.wrong(f"needs a finite number where '{self.words[k]}' stands")
+        return value
 
     def whole(self, k: int) -> int:
         """Word k as a whole number."""

@@ -18,6 +18,7 @@ from cambrian.math.envelopes import (
 )
 
 UNITS = "Hartree, bohr"
+NEVER = 1e30  # an end of a range that nobody knows: beyond any function, so that n2p2 never warns of extrapolation
 ACTIVATIONS = {
     "l": "identity",
     "t": "tanh",
