@@ -127,3 +127,11 @@ def test_what_cannot_be_is_refused():
     some = Dataset(replace(s, energy=float("nan")) if k == 2 else s for k, s in enumerate(data))
     with pytest.raises(UserError, match="needs energy of every structure"):
         fit(KernelPotential(CoulombMatrix()), some, KernelRidge())
+
+
+@pytest.mark.parametrize(("name", "expected"), [("atoms", 4), ("molecules", 5)])
+def test_coefficients_count_as_parameters(name, expected):
+    """One for each energy; whole molecules have the constant too."""
+    found = fit(kernel_on(name), rattled(("H2O", "HCN"), 4), KernelRidge(regularization=1e-3))
+    assert found.n_parameters == expected
+    assert found.metrics()["n_parameters"] == expected

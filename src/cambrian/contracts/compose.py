@@ -55,10 +55,10 @@ class DescriptorPotential(Potential):
         if self.descriptor.per == "atom":
             self.lowest, self.highest = self._ranges(rows, kinds)
 
-    def widen_ranges(self, data: Dataset) -> None:
-        """Let the ranges reach over `data` too: a fit goes on with structures that `setup` had not seen."""
-        if self.lowest is not None and self.highest is not None and len(data):
-            lowest, highest = self.ranges(data)
+    def widen(self, train: Dataset) -> None:
+        """Let the ranges of the features reach over `train` too."""
+        if self.lowest is not None and self.highest is not None and len(train):
+            lowest, highest = self.ranges(train)
             self.lowest, self.highest = torch.fmin(self.lowest, lowest), torch.fmax(self.highest, highest)
 
     def ranges(self, data: Dataset) -> tuple[Tensor, Tensor]:
@@ -215,7 +215,10 @@ class DescriptorRows(Linear):
 
 
 class Frozen(Potential):
-    """A potential whose parameters no solver changes: what it predicts is subtracted from the labels."""
+    """A potential whose parameters no solver changes: what it predicts is subtracted from the labels.
+
+    Its ranges stay too where a fit goes on: it learns nothing of the new structures.
+    """
 
     def __init__(self, potential: Potential):
         super().__init__()
@@ -279,6 +282,11 @@ class Committee(Potential):
         super().setup(train)
         for member in self.members:
             member.setup(train)
+
+    def widen(self, train: Dataset) -> None:
+        """Widen every member."""
+        for member in self.members:
+            member.widen(train)
 
     def forward(self, graph: Graph) -> Terms:
         """Mean of energies, atomic energies, charges and dipoles."""

@@ -94,6 +94,12 @@ class Potential(Configurable, nn.Module, ABC):
         self.elements = torch.tensor(train.numbers, dtype=torch.int64)
         self.posterior = None
 
+    def widen(self, train: Dataset) -> None:
+        """Let what is known of the reach of the training set cover `train` too, which `setup` had not seen.
+
+        Called where a fit goes on from a fitted potential; parameters stay as they are.
+        """
+
     def terms(self) -> Iterator["Potential"]:
         """The summands: this potential itself, unless it is a sum."""
         yield self
@@ -163,6 +169,11 @@ class Sum(Potential):
         super().setup(train)
         for part in self.parts:
             part.setup(train)
+
+    def widen(self, train: Dataset) -> None:
+        """Widen every part."""
+        for part in self.parts:
+            part.widen(train)
 
     def forward(self, graph: Graph) -> Terms:
         """Add the terms of the parts; atomic energies only where every part has them."""
