@@ -164,3 +164,16 @@ def test_what_cannot_be_fitted_is_refused(ethanol, monkeypatch):
     monkeypatch.setattr(import_module("cambrian.fit.kernel_ridge"), "available_memory", lambda: 1e6)
     with pytest.raises(UserError, match=r"takes 0\.0 GB.*at most 11 of the 30"):
         fit(SGDML(), ethanol, KernelRidge())
+
+
+def test_the_compiled_route_follows_another_fit(ethanol):
+    potential, graph = SGDML(length=10.0), graph_of(ethanol[20].atoms, 0.0)
+    fit(potential, ethanol[:3], KernelRidge(regularization=1e-10))
+    route = predictor(potential)
+    route(graph)
+    fit(potential, ethanol[:5], KernelRidge(regularization=1e-10))
+    torch.testing.assert_close(route(graph).forces, evaluate(potential, graph).forces, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(route(graph).energy, evaluate(potential, graph).energy)
+    view = potential.linear()
+    view.coefficients = 2 * view.coefficients
+    torch.testing.assert_close(route(graph).forces, evaluate(potential, graph).forces, rtol=1e-9, atol=1e-9)

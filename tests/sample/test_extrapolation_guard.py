@@ -202,3 +202,15 @@ def test_lammps_sees_what_ase_sees(tmp_path):
             result = dynamics.run(flying(), potential, trajectory=stopped, guard=guard)
         assert "it extrapolates, Ar" in result.stopped
         assert result.n_steps == 15
+
+
+def test_the_guard_is_asked_for_its_facts_only_where_they_are_kept(tmp_path, monkeypatch):
+    asked = []
+    facts = ExtrapolationGuard.facts
+    monkeypatch.setattr(ExtrapolationGuard, "facts", lambda self: asked.append(self.n_looks) or facts(self))
+    run(fitted(), n_steps=20)
+    assert not asked, "nothing is kept"
+    run(fitted(), n_steps=20, folder=tmp_path)
+    assert asked[0] == 1
+    assert asked[-1] == 21
+    assert len(asked) < 21

@@ -3,6 +3,8 @@
 E_i = a_N(... a_1((G_i - center) W_1 + b_1) ...),      dE/dr_ij in one pass
 """
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -14,20 +16,34 @@ from cambrian.graph import Graph
 from cambrian.native.symmetry_functions import ACTIVATIONS, PlainNetwork
 
 
+class Watched:
+    """Tensors as they were when something was made of them; held on to, so that none can take another's place."""
+
+    def __init__(self, tensors: Iterable[Tensor]):
+        self._seen = [(t, t.detach(), t._version) for t in tensors]  # the detached one keeps the memory
+
+    def unchanged(self, tensors: Iterable[Tensor]) -> bool:
+        """Whether these are the same tensors with the same values."""
+        now = list(tensors)
+        return len(now) == len(self._seen) and all(
+            t is seen and t.data_ptr() == memory.data_ptr() and t._version == version
+            for t, (seen, memory, version) in zip(now, self._seen, strict=True)
+        )
+
+
 class FusedRegressor:
     """A regressor's networks in a kernel; renewed when a parameter changes."""
 
     def __init__(self, kernel: DescriptorKernel, regressor: Regressor):
         self.kernel, self.regressor = kernel, regressor
-        self._state: tuple | None = None
+        self._watched: Watched | None = None
         self._sweep: Sweep | None = None
 
     def __call__(self, graph: Graph, species: Int[Tensor, "atoms"], with_features: bool):
         """Energies of atoms (eV), dE/dr_ij and, where asked for, features; None where the kernel has no networks."""
         tensors = [*self.regressor.parameters(), *self.regressor.buffers()]
-        state = tuple((id(t), t._version) for t in tensors)
-        if state != self._state:
-            self._state, self._sweep = state, self._renewed()
+        if self._watched is None or not self._watched.unchanged(tensors):
+            self._watched, self._sweep = Watched(tensors), self._renewed()
         return None if self._sweep is None else self._sweep(graph, species, with_features)
 
     def _renewed(self) -> Sweep | None:

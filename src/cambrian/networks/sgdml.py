@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cambrian.contracts.evaluate import Prediction
+from cambrian.contracts.fused import Watched
 from cambrian.contracts.kernel import KernelView
 from cambrian.contracts.linear import Rows
 from cambrian.contracts.potential import Potential, Terms
@@ -116,21 +117,24 @@ class SGDML(Potential):
         return Terms(torch.stack(energies) + self.constant)
 
     def native(self) -> Callable[[Graph], Prediction]:
-        """Energy and forces in closed form, without a graph of derivatives."""
-        with torch.no_grad():
-            v_train = push_forward(self.geometries, self.alpha)
-            kernel = MaternForceSum(inverse_distances(self.geometries), v_train, float(self.length))
-            pairs, constant = reordered_pairs(self.orders), self.constant.clone()
+        """Energy and forces in closed form, without a graph of derivatives; made anew after another fit."""
+        watched = kernel = pairs = None
 
         @torch.no_grad()
         def predict(graph: Graph) -> Prediction:
+            nonlocal watched, kernel, pairs
+            tensors = [self.geometries, self.alpha, self.length, self.orders]
+            if watched is None or kernel is None or pairs is None or not watched.unchanged(tensors):
+                v_train = push_forward(self.geometries, self.alpha)
+                kernel = MaternForceSum(inverse_distances(self.geometries), v_train, float(self.length))
+                watched, pairs = Watched(tensors), reordered_pairs(self.orders)
             positions = self.molecules(graph)
             D = inverse_distances(positions)
             energies, slopes = zip(*(kernel(d[pairs]) for d in D), strict=True)
             back = [s.new_zeros(s.shape[1]).index_add(0, pairs.flatten(), s.flatten()) for s in slopes]
             forces = -pull_back(positions, torch.stack(back)).reshape(-1, 3)
             stress = torch.full_like(graph.cell, torch.nan)
-            return Prediction(torch.stack([e.sum() for e in energies]) + constant, forces, stress)
+            return Prediction(torch.stack([e.sum() for e in energies]) + self.constant, forces, stress)
 
         return predict
 

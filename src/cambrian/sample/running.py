@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -231,12 +231,12 @@ class Running:
         }
         arrays |= {name: np.array(getattr(self.integrator, name)) for name in self.ensemble.memory}
         facts = {"random": self.rng.bit_generator.state, "stopped": self.stopped}
-        facts |= {} if self.guard is None else {"guard": self.guard.facts(), "objection": self.objection}
         return State(self.step, arrays, facts, self.n_bytes, self.n_rows)
 
     def _save(self) -> None:
         if self.record is not None:
-            self.record.save(self.snapshot, self.rows)
+            of_guard = {} if self.guard is None else {"guard": self.guard.facts(), "objection": self.objection}
+            self.record.save(replace(self.snapshot, facts=self.snapshot.facts | of_guard), self.rows)
             self.saved_at = time.monotonic()
 
     def _restore(self, state: State, rows: NDArray) -> None:
