@@ -186,7 +186,7 @@ def test_a_penalty_of_the_potential_belongs_to_the_loss():
     place, step = objective.get(), 1e-6
     assert objective.value() == pytest.approx(plain.value() + float(parameter.detach().sin().sum()), rel=1e-12)
     every = [loss(item.predict(), labels, plain.weights) for item, labels in batches]
-    assert objective.value() == pytest.approx(float(sum(every)) / len(every), rel=1e-12)
+    assert objective.value() == pytest.approx(float(sum(every).detach()) / len(every), rel=1e-12)
     slopes = [
         (objective.value(place + step * e) - objective.value(place - step * e)) / (2 * step) for e in np.eye(len(place))
     ]
