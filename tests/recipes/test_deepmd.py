@@ -1,4 +1,4 @@
-"""Recipe deepmd: fits, is saved and loaded, describes itself, takes published sizes."""
+"""Recipe deepmd: learns, is saved and loaded, describes itself, takes published sizes."""
 
 import numpy as np
 import pytest
@@ -33,9 +33,29 @@ def springs(n: int, seed: int) -> Dataset:
 
 @pytest.fixture(scope="module")
 def fitted():
-    solver = GradientDescent(epochs=2, batch_size=8)
+    solver = GradientDescent(epochs=20, batch_size=8, learning_rate=5e-3, energy_weight=1.0)
     potential, solver = deepmd(cutoff=4.0, embedding=(4, 8), axis=3, fitting=(10, 10), solver=solver)
-    return fit(potential, springs(16, 0), solver)
+    return fit(potential, springs(100, 0), solver, test=springs(50, 1))
+
+
+def test_learns_springs(fitted):
+    figures = fitted.parts["test"].errors.figures()
+    labels = np.concatenate([s.forces.ravel() for s in springs(50, 1)])
+    assert figures["force_mae"] < 0.4 * np.abs(labels).mean()
+
+
+def test_inputs_of_length_one_at_the_start():
+    """Inputs of the fitting network have mean zero, and mean square length one but for entries that hardly vary."""
+    train = springs(20, 2)
+    potential = DeepPotential(cutoff=4.0, embedding=(4, 8), axis=3, fitting=(10, 10))
+    potential.setup(train)
+    graphs = list(train.graphs(4.0))
+    features = torch.cat([potential.features(g) for g in graphs]).detach()
+    numbers = torch.cat([g.numbers for g in graphs])
+    for s, z in enumerate(potential.elements):
+        inputs = (features[numbers == z] - potential.center[s]) * potential.scale[s]
+        torch.testing.assert_close(inputs.mean(dim=0), torch.zeros(24, dtype=torch.float64), rtol=0, atol=1e-12)
+        assert 0.5 < float(inputs.square().sum(dim=1).mean()) <= 1 + 1e-12
 
 
 def test_saved_and_loaded(fitted, tmp_path):

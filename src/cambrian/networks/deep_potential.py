@@ -6,9 +6,13 @@
     E = Σ_i fitting((D_i - μ)/σ)
 
 f is one up to `smooth_from` and falls to zero at the cutoff. Layers of one width add their input, layers of twice the
-width add it twice: x <- x + δ a(x W + b), where δ is trained in the fitting network and 1 in the embedding. μ and σ are
-those of D at the first weights, for each element over the training set, so that the fitting network starts with inputs
-of size one; in the published form they are 0 and 1, which the first layer of the fitting network can make up for.
+width add it twice: x <- x + δ a(x W + b), where δ is trained in the fitting network and 1 in the embedding.
+
+μ is the mean of D at the first weights, for each element over the training set, and σ its spread times the root of the
+number of entries, so that the fitting network starts with inputs of length one, and weights that are larger to match.
+With entries of size one, a step of Adam would move every node by the learning rate times their number, into the flat
+parts of tanh, where training ends. The last layer starts small, so that the first forces are about as large as those
+of the data and not ten times that. In the published form μ and σ are 0 and 1: the first layer can make up for them.
 
 An atom has sel_t places for neighbors of element t. An empty one counts as a neighbor at the cutoff, R = 0, so the
 energy is smooth where a neighbor leaves, and places beyond those of the batch are added in closed form.
@@ -33,7 +37,8 @@ from cambrian.math.residual import ResidualNetwork
 
 ROOM = 1.5  # places for neighbors beside the most that any training structure has
 SMALLEST_DEVIATION = 1e-2  # of the standardised rows
-SMALLEST_SHARE = 0.03  # of the largest σ: entries of D that hardly vary are not blown up
+SMALLEST_SHARE = 0.03  # of the largest spread: entries of D that hardly vary are not blown up
+FIRST_ENERGIES = 0.1  # what the last layer starts with, in weights of variance 1/inputs
 
 
 class DeepPotential(Potential):
@@ -109,7 +114,7 @@ class DeepPotential(Potential):
         self._standardise(train)
 
     def _standardise(self, train: Dataset) -> None:
-        """Mean and spread of D over the training set at the present weights."""
+        """Mean and spread of D over the training set at the first weights; the fitting network starts to match."""
         with torch.no_grad():
             found = [
                 (self.features(g), torch.searchsorted(self.elements, g.numbers)) for g, _ in train.batches(self.cutoff)
@@ -119,7 +124,12 @@ class DeepPotential(Potential):
         self.center = torch.stack([g.mean(dim=0) for g in groups])
         spread = torch.stack([g.std(dim=0, correction=0) for g in groups])
         largest = spread.amax(dim=1, keepdim=True)
-        self.scale = 1 / torch.where(largest > 0, spread.maximum(SMALLEST_SHARE * largest), torch.ones_like(spread))
+        spread = torch.where(largest > 0, spread.maximum(SMALLEST_SHARE * largest), torch.ones_like(spread))
+        length = spread.shape[1] ** 0.5
+        self.scale = 1 / (length * spread)
+        with torch.no_grad():
+            self.fitting.layers[0].weight.mul_(length)
+            self.output.weight.mul_(FIRST_ENERGIES)
 
     def forward(self, graph: Graph) -> Terms:
         """Energies of all atoms; raises UserError where an atom has more neighbors than places."""
