@@ -33,7 +33,7 @@ def rows_of(line: str) -> tuple[str, dict]:
     _, center, number, *words = line.split("#")[0].split()
     if number == "2":
         neighbor, eta, shift, cutoff = words[:4]
-        row = {"neighbors": neighbor, "zeta": 0.0, "lambda": 0.0}
+        row = {"neighbors": neighbor}
     else:
         first, second, eta, sign, zeta, cutoff, *rest = words
         shift = rest[0] if rest else "0.0"
@@ -46,7 +46,7 @@ def in_order(row: dict) -> tuple:
     """n2p2 sorts the functions of an element by type, cutoff, η, r_s, then ζ, λ, and the elements of the neighbors."""
     numbers = sorted(Atoms([s]).numbers[0] for s in row["neighbors"].split("-"))
     kind = list(KINDS.values()).index(row["kind"])
-    return kind, row["cutoff"], row["eta"], row["shift"], row["zeta"], row["lambda"], numbers
+    return kind, row["cutoff"], row["eta"], row["shift"], row.get("zeta", 0.0), row.get("lambda", 0.0), numbers
 
 
 @pytest.mark.parametrize("name", ["LJ", "Cu2S_PBE"])
