@@ -5,7 +5,6 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
-from small_data import argon
 
 from cambrian.contracts.archive import load, save
 from cambrian.contracts.evaluate import evaluate
@@ -20,25 +19,34 @@ from cambrian.recipes.neuralil import neuralil
 from cambrian.recipes.snap_nn import snap_nn
 
 NETWORKS = {
-    "snap_nn": lambda solver: snap_nn(cutoff=5.0, two_j_max=4, hidden=(8,), solver=solver),
-    "neuralil": lambda solver: neuralil(cutoff=5.0, n_max=3, hidden=(16, 8, 8), solver=solver),
+    "snap_nn": lambda solver: snap_nn(cutoff=4.0, two_j_max=4, hidden=(10,), solver=solver),
+    "neuralil": lambda solver: neuralil(cutoff=4.0, n_max=3, hidden=(16, 8, 8), solver=solver),
 }
 
 
-def solid(n: int, seed: int) -> Dataset:
-    """Rattled argon by Lennard-Jones, ten times as strong: forces of 1 eV/Å, as bonds have them."""
-    frames = argon(n, seed=seed, size=1, spread=0.15)
-    return Dataset([Structure(a, energy=10 * a.get_potential_energy(), forces=10 * a.get_forces()) for a in frames])
+def harmonic(n: int, seed: int) -> Dataset:
+    """Water of three harmonic springs: what test_hdnnp.py asks hdnnp to learn."""
+    water, rng, found = molecule("H2O"), np.random.default_rng(seed), []
+    rest = water.get_all_distances() + np.eye(3)
+    for _ in range(n):
+        atoms = water.copy()
+        atoms.positions += rng.normal(0, 0.06, (3, 3))
+        r = atoms.positions[None] - atoms.positions[:, None]
+        distance = np.linalg.norm(r, axis=-1) + np.eye(3)
+        stretch = distance - rest
+        forces = (2 * (stretch / distance)[..., None] * r).sum(axis=1)
+        found.append(Structure(atoms, energy=0.5 * float((stretch**2).sum()), forces=forces))
+    return Dataset(found)
 
 
 @pytest.mark.parametrize("recipe", NETWORKS)
 def test_networks_learn_and_are_saved(recipe, tmp_path):
-    solver = GradientDescent(learning_rate=1e-2, epochs=40, batch_size=4, energy_weight=1.0)
+    solver = GradientDescent(epochs=25, batch_size=8, learning_rate=2e-2, energy_weight=1.0)
     potential, solver = NETWORKS[recipe](solver)
-    test = solid(8, 1)
-    fitted = fit(potential, solid(40, 0), solver, test=test)
-    size = np.sqrt(np.mean(np.concatenate([s.forces.ravel() for s in test]) ** 2))
-    assert fitted.parts["test"].errors.figures()["force_rmse"] < 0.5 * size
+    test = harmonic(50, 1)
+    fitted = fit(potential, harmonic(100, 0), solver, test=test)
+    size = np.abs(np.concatenate([s.forces.ravel() for s in test])).mean()
+    assert fitted.parts["test"].errors.figures()["force_mae"] < 0.4 * size
     again = load(save(fitted.potential, tmp_path / "potential.safetensors"))
     graph = graph_of(test[0].atoms, fitted.potential.cutoff)
     assert torch.equal(evaluate(again, graph).forces, evaluate(fitted.potential, graph).forces)
