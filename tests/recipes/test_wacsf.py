@@ -8,12 +8,14 @@ from ase.build import molecule
 
 from cambrian.contracts.archive import load, save
 from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.engine import TOLERANCE
 from cambrian.contracts.evaluate import evaluate
 from cambrian.data.dataset import Dataset
 from cambrian.data.structure import Structure
 from cambrian.fit import fit
 from cambrian.fit.gradient_descent import GradientDescent
 from cambrian.graph import graph_of
+from cambrian.native.library import available
 from cambrian.recipes.wacsf import wacsf
 
 MOLECULE = molecule("H2O")
@@ -46,7 +48,9 @@ def fitted():
     return fit(potential, rattled(100, 0), solver, test=rattled(50, 1))
 
 
-@pytest.mark.xfail(reason="reaches 0.57 of the mean force where hdnnp's bound of 0.4 is asked; why is not known yet")
+@pytest.mark.xfail(
+    reason="reaches 0.57, 0.46, 0.43 and 0.28 of the mean force with seeds 0 to 3: so short a fit is chance"
+)
 def test_learns_springs(fitted):
     figures = fitted.parts["test"].errors.figures()
     labels = np.concatenate([s.forces.ravel() for s in rattled(50, 1)])
@@ -68,3 +72,22 @@ def test_as_many_functions_for_one_element_as_for_seven():
         term.descriptor.setup(Dataset([Structure(molecule(name)) for name in names]))
         counts.append(term.descriptor.n_features)
     assert counts[0] == counts[1] > 0
+
+
+BLOWN_UP = "whitening brings columns that vary by little more than rounding to unit size: forces disagree by 7e-2"
+
+
+@pytest.mark.skipif(not available(), reason="the compiled kernels are not installed")
+@pytest.mark.parametrize(
+    "zetas", [(1, 2, 4), pytest.param((1, 2, 4, 16), marks=pytest.mark.xfail(reason=BLOWN_UP, strict=True))]
+)
+def test_kernel_and_truth_agree(zetas):
+    potential, _ = wacsf(zetas=zetas)
+    potential.setup(rattled(100, 0))
+    (term,) = (t for t in potential.terms() if isinstance(t, DescriptorPotential))
+    for structure in rattled(5, 1):
+        graph = graph_of(structure.atoms, potential.cutoff)
+        found, expected = term.native()(graph), evaluate(term, graph.within(term.cutoff))
+        for name in ("energy", "forces"):
+            quick, slow = getattr(found, name), getattr(expected, name)
+            assert (quick - slow).abs().max() < TOLERANCE * slow.abs().max().clamp(min=1.0)
