@@ -13,12 +13,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 
+NOISE = 1e-6  # of the largest deviation: features that vary less, scaled to unit size, would bring rounding errors along
+
+
 def whitening(features: Float[Tensor, "rows features"], share: float) -> Float[Tensor, "features inputs"]:
     """The map from centered features to inputs; columns that do not vary are left out, as nothing is known of them."""
     if len(features) < 2:
         return features.new_zeros(features.shape[1], features.shape[1])
     deviation = features.std(dim=0)
-    smallest = 1e-12 * features.abs().amax(dim=0).clamp(min=1.0)
+    smallest = torch.maximum(1e-12 * features.abs().amax(dim=0).clamp(min=1.0), NOISE * deviation.max())
     inverse = torch.where(deviation > smallest, 1 / deviation, torch.zeros_like(deviation))
     standard = (features - features.mean(dim=0)) * inverse
     variances, directions = torch.linalg.eigh(standard.mT @ standard / len(features))
