@@ -74,8 +74,6 @@ def test_as_many_functions_for_one_element_as_for_seven():
     assert counts[0] == counts[1] > 0
 
 
-
-
 @pytest.mark.skipif(not available(), reason="the compiled kernels are not installed")
 @pytest.mark.parametrize("zetas", [(1, 2, 4), (1, 2, 4, 16)])
 def test_kernel_and_truth_agree(zetas):

@@ -12,8 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-
-NOISE = 1e-6  # of the largest deviation: features that vary less, scaled to unit size, would bring rounding errors along
+NOISE = 1e-6  # of the largest deviation: what varies less would, at unit size, bring rounding errors along
 
 
 def whitening(features: Float[Tensor, "rows features"], share: float) -> Float[Tensor, "features inputs"]:
