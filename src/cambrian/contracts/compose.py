@@ -192,6 +192,11 @@ class DescriptorRows(Linear):
         """The regressor's prior."""
         return self.regressor.prior()
 
+    def roughness(self) -> Tensor | None:
+        """What the regressor makes of the roughness of the features."""
+        of_features = self.potential.descriptor.roughness()
+        return None if of_features is None else self.regressor.roughness(of_features)
+
     def rows(self, graph: Graph, *, derivatives: bool = True) -> Rows:
         """Rows from the features and their star-local Jacobian; a whole-structure descriptor is differentiated."""
         near, species = graph.within(self.potential.cutoff), self.potential.species(graph)

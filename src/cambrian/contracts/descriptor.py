@@ -87,6 +87,14 @@ class Descriptor(Configurable, nn.Module, ABC):
             ]
         return features.detach(), torch.stack(columns, dim=-1) if columns else r_ij.new_zeros(*r_ij.shape, 0)
 
+    def roughness(self) -> Float[Tensor, "elements features"] | None:
+        """How fast each column varies with the geometry, above zero, in any unit: the ridge of a linear fit grows so.
+
+        A basis that knows the degree of its functions tells it here, once set up; one row serves where all elements
+        have the same columns. None: all columns alike.
+        """
+        return None
+
     def name_of(self, atomic_number: int, feature: int) -> str:
         """What a column of an element's features measures, in words, where columns have a meaning."""
         return f"feature {feature}"

@@ -47,6 +47,10 @@ class Linear(ABC):
         """Factor R of the penalty |R c|² that belongs to the model (a kernel's K_MM = RᵀR); None for a flat prior."""
         return None
 
+    def roughness(self) -> Float[Tensor, "coefficients"] | None:
+        """By how much more than the smoothest each coefficient is held back, at least 1; None where all are alike."""
+        return None
+
 
 def rows_by_differentiation(
     energies: Callable[[Graph], Float[Tensor, "structures coefficients"]], graph: Graph, *, derivatives: bool = True

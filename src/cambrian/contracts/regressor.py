@@ -90,6 +90,10 @@ class BasisRegressor(Regressor, ABC):
         """Factor R of a penalty |R c|² that belongs to the model; None for a flat prior."""
         return None
 
+    def roughness(self, of_features: Float[Tensor, "species features"]) -> Float[Tensor, "coefficients"] | None:
+        """That of each coefficient from that of the features (contracts/linear.py); None where it follows from none."""
+        return None
+
     def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
         """Energy of each row in eV."""
         return self.basis(features, species) @ self.coefficients

@@ -36,6 +36,11 @@ class LinearRegressor(BasisRegressor):
         zeros = jacobian.new_zeros(*jacobian.shape[:2], 1)
         return species_blocks(torch.cat([zeros, jacobian], dim=-1), species, int(self.n_species))
 
+    def roughness(self, of_features: Float[Tensor, "species features"]) -> Float[Tensor, "coefficients"]:
+        """That of its feature, in units of the least; a constant has 1."""
+        relative = (of_features / of_features.min()).expand(int(self.n_species), -1)
+        return torch.cat([torch.ones_like(relative[:, :1]), relative], dim=1).flatten()
+
     def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
         """β_0 + β · G with the coefficients of each row's element."""
         table = self.coefficients.reshape(int(self.n_species), -1)

@@ -80,6 +80,13 @@ class QuadraticRegressor(BasisRegressor):
         forces, stress = (torch.cat(parts, dim=-1) for parts in zip(*blocks, strict=True))
         return forces, stress
 
+    def roughness(self, of_features: Float[Tensor, "species features"]) -> Float[Tensor, "coefficients"]:
+        """That of its feature, in units of the least; a product has the sum of its two, a constant 1."""
+        relative = (of_features / of_features.min()).expand(int(self.n_species), -1)
+        first, second = torch.triu_indices(relative.shape[1], relative.shape[1], device=relative.device)
+        products = relative[:, first] + relative[:, second]
+        return torch.cat([torch.ones_like(relative[:, :1]), relative, products], dim=1).flatten()
+
     def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
         """Energies by the symmetric matrices, without the products; far cheaper than the basis."""
         K = features.shape[1]

@@ -1,0 +1,113 @@
+"""The linear problem of all linear terms of a potential, its rows reduced to a triangle.
+
+    |W (X c - y)|² + |R (c - c0)|²         R: the models' own priors; c0: where the fit starts, zero unless it goes on
+                                           from a fitted potential
+
+Rows are streamed structure by structure and folded into a triangular factor by QR (TSQR), so memory does not grow with
+the number of structures and the condition number is never squared: a solver works on the triangle.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import scipy.linalg
+import torch
+from numpy.typing import NDArray
+
+from cambrian.contracts.linear import Linear
+from cambrian.contracts.potential import Potential
+from cambrian.errors import UserError
+from cambrian.fit.problem import Problem, Weights
+
+Groups = dict[str, dict[str, float]]
+
+
+class Triangle:
+    """The R factor of [X y], grown block by block: |X c - y| is kept for every c."""
+
+    def __init__(self, n_columns: int):
+        self.n_columns, self.n_rows = n_columns, 0
+        self._factor = np.zeros((0, n_columns + 1))
+        self._waiting: list[NDArray] = []
+
+    def add(self, X: NDArray, y: NDArray) -> None:
+        """Fold rows in; they wait until there are enough for an efficient factorisation."""
+        if len(y):
+            self._waiting.append(np.column_stack([X, y]))
+            self.n_rows += len(y)
+        if sum(len(b) for b in self._waiting) > max(4 * self.n_columns, 4096):
+            self._fold()
+
+    @property
+    def X(self) -> NDArray:
+        """Upper triangular (or fewer rows), as good as all rows."""
+        self._fold()
+        return self._factor[:, :-1]
+
+    @property
+    def y(self) -> NDArray:
+        """The targets that go with it."""
+        self._fold()
+        return self._factor[:, -1]
+
+    def _fold(self) -> None:
+        if self._waiting:
+            stacked = np.vstack([self._factor, *self._waiting])
+            self._waiting = []
+            found = scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False)
+            self._factor = cast(tuple[NDArray], found)[0][: min(stacked.shape)]
+
+
+@dataclass(frozen=True)
+class LinearSystem:
+    """What a solver of linear problems needs: `triangle`, `prior` (rows, coefficients) and `start` (coefficients,).
+
+    `roughness` (coefficients,): by how much more than the smoothest a ridge holds each coefficient back.
+    """
+
+    terms: list[Potential]
+    views: list[Linear]
+    triangle: Triangle
+    prior: NDArray
+    start: NDArray
+    roughness: NDArray
+
+    @classmethod
+    def of(cls, problem: Problem, weights: Weights, groups: Groups) -> "LinearSystem":
+        """Stream the rows of a problem; raises UserError where there is no linear term or no label."""
+        problem.train = problem.train.with_group_weights(groups)
+        views = problem.linear_terms()
+        terms = [term for term in problem.potential.terms() if term.linear() is not None]
+        sizes = [len(v.coefficients) for v in views]
+        triangle = Triangle(sum(sizes))
+        for X, y in problem.blocks(weights):
+            triangle.add(X, y)
+        if triangle.n_rows == 0:
+            raise UserError("no structure has a label to fit to (energy, forces or stress)")
+        priors = [
+            np.zeros((0, n)) if (p := v.prior()) is None else p.numpy() for v, n in zip(views, sizes, strict=True)
+        ]
+        rough = [np.ones(n) if (g := v.roughness()) is None else g.numpy() for v, n in zip(views, sizes, strict=True)]
+        start = np.concatenate([v.coefficients.numpy() for v in views])
+        prior = np.asarray(scipy.linalg.block_diag(*priors))
+        return cls(terms, views, triangle, prior, start, np.concatenate(rough))
+
+    @property
+    def norms(self) -> NDArray:
+        """Norm of each column of weighted rows; 1 for one of zeros."""
+        norms = np.linalg.norm(self.triangle.X, axis=0)
+        return np.where(norms > 0, norms, 1.0)
+
+    def residual(self, coefficients: NDArray) -> float:
+        """|W (X c - y)|."""
+        return float(np.linalg.norm(self.triangle.X @ coefficients - self.triangle.y))
+
+    def finish(self, coefficients: NDArray, covariance_root: NDArray | None) -> None:
+        """Give the terms their coefficients and their rows of L (L Lᵀ: posterior covariance), or no posterior."""
+        sizes = [len(v.coefficients) for v in self.views]
+        for view, part in zip(self.views, np.split(coefficients, np.cumsum(sizes)[:-1]), strict=True):
+            view.coefficients = torch.from_numpy(part.copy())
+        for k, term in enumerate(self.terms):
+            rows = None if covariance_root is None else np.split(covariance_root, np.cumsum(sizes)[:-1])[k]
+            term.posterior = None if rows is None else torch.from_numpy(rows.copy())
