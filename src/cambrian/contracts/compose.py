@@ -197,6 +197,10 @@ class DescriptorRows(Linear):
         of_features = self.potential.descriptor.roughness()
         return None if of_features is None else self.regressor.roughness(of_features)
 
+    def scale_prior(self, factor: float) -> None:
+        """Pass on to the regressor."""
+        self.regressor.scale_prior(factor)
+
     def rows(self, graph: Graph, *, derivatives: bool = True) -> Rows:
         """Rows from the features and their star-local Jacobian; a whole-structure descriptor is differentiated."""
         near, species = graph.within(self.potential.cutoff), self.potential.species(graph)

@@ -51,6 +51,9 @@ class Linear(ABC):
         """By how much more than the smoothest each coefficient is held back, at least 1; None where all are alike."""
         return None
 
+    def scale_prior(self, factor: float) -> None:  # noqa: B027 - a flat prior has no scale
+        """Let the coefficients vary `factor` times as much a priori: R becomes R / factor."""
+
 
 def rows_by_differentiation(
     energies: Callable[[Graph], Float[Tensor, "structures coefficients"]], graph: Graph, *, derivatives: bool = True

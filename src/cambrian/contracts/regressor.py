@@ -94,6 +94,15 @@ class BasisRegressor(Regressor, ABC):
         """That of each coefficient from that of the features (contracts/linear.py); None where it follows from none."""
         return None
 
+    def open_variance(
+        self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]
+    ) -> Float[Tensor, "rows"]:
+        """Variance of the energies (eV²) that no coefficient stands for: what sparse points leave open, else none."""
+        return torch.zeros_like(features[:, 0])
+
+    def scale_prior(self, factor: float) -> None:  # noqa: B027 - a flat prior has no scale
+        """Let the coefficients vary `factor` times as much a priori."""
+
     def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
         """Energy of each row in eV."""
         return self.basis(features, species) @ self.coefficients
