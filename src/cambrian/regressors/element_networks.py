@@ -13,11 +13,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from cambrian.contracts.regressor import Regressor
+from cambrian.contracts.element_regressor import WhitenedRegressor
 from cambrian.elements import number
 from cambrian.errors import UserError
 from cambrian.math.layers import ACTIVATIONS, Activation, SpeciesLinear
-from cambrian.math.whitening import whitening
 
 SHAPES_1X = {"H": (160, 128, 96), "C": (144, 112, 96), "N": (128, 112, 96), "O": (128, 112, 96)}
 SHAPES_2X = {
@@ -28,15 +27,12 @@ SHAPES_2X = {
 }
 
 
-class ElementNetworks(Regressor):
+class ElementNetworks(WhitenedRegressor):
     """Perceptrons with `hidden` nodes, but for the elements that stand in `shapes`; all have as many layers.
 
     `whitening` is the share of the largest variance down to which directions count fully; None takes the features as
     they are. `energy_scale` (eV) multiplies the output; `seed` decides the initial weights.
     """
-
-    center: Tensor
-    transform: Tensor
 
     def __init__(
         self,
@@ -48,7 +44,7 @@ class ElementNetworks(Regressor):
         energy_scale: float = 1.0,
         seed: int = 0,
     ):
-        super().__init__()
+        super().__init__(whitening)
         if activation not in ACTIVATIONS:
             raise UserError(f"there is no activation '{activation}'; choose one of {', '.join(ACTIVATIONS)}")
         self.hidden = tuple(hidden)
@@ -56,13 +52,11 @@ class ElementNetworks(Regressor):
         for shape in (self.hidden, *self.shapes.values()):
             if len(shape) != len(self.hidden) or any(n < 1 for n in shape):
                 raise UserError(f"every element has {len(self.hidden)} hidden layers of 1 or more nodes, not {shape}")
-        self.activation, self.whitening = ACTIVATIONS[activation], whitening
+        self.activation = ACTIVATIONS[activation]
         self.energy_scale, self.seed = energy_scale, seed
         layers = nn.ModuleList(SpeciesLinear() for _ in range(len(self.hidden) + 1))
         self.layers = cast(Sequence[SpeciesLinear], layers)
         self.register_buffer("numbers", torch.zeros(0, dtype=torch.int64))  # (species,)
-        self.register_buffer("center", torch.zeros(0, 0, dtype=torch.float64))  # (species, features)
-        self.register_buffer("transform", torch.zeros(0, 0, 0, dtype=torch.float64))  # (species, features, inputs)
 
     @classmethod
     def like_1x(cls, **others) -> "ElementNetworks":
@@ -80,12 +74,7 @@ class ElementNetworks(Regressor):
 
     def setup(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"], n_species: int) -> None:
         """Scales from the features of each element, weights of variance 1/inputs from the seed."""
-        self.center = features.new_zeros(n_species, features.shape[1])
-        self.transform = features.new_zeros(0, 0, 0)
-        if self.whitening is not None:
-            groups = [features[species == s] for s in range(n_species)]
-            self.center = torch.stack([g.mean(dim=0) if len(g) else self.center[0] for g in groups])
-            self.transform = torch.stack([whitening(g, self.whitening) for g in groups])
+        self.learn_scales(features, species, n_species)
         generator = torch.Generator().manual_seed(self.seed)
         with torch.no_grad():
             for k, layer in enumerate(self.layers):
@@ -106,16 +95,9 @@ class ElementNetworks(Regressor):
         atomic_number = int(self.numbers[s]) if len(self.numbers) else 0
         return [self.center.shape[1], *self.shapes.get(atomic_number, self.hidden), 1]
 
-    def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
-        """Energy of each row in eV."""
-        counts = torch.bincount(species, minlength=self.center.shape[0]).tolist()
-        order = torch.argsort(species, stable=True)
-        energies = [self._network(rows, s) for s, rows in enumerate(features[order].split(counts)) if counts[s] > 0]
-        joined = torch.cat(energies) if energies else features.sum(dim=1)
-        return torch.zeros_like(joined).index_copy(0, order, joined)
-
-    def _network(self, features: Float[Tensor, "rows features"], s: int) -> Float[Tensor, "rows"]:
-        x = features if self.whitening is None else (features - self.center[s]) @ self.transform[s]
+    def of_element(self, features: Float[Tensor, "rows features"], s: int) -> Float[Tensor, "rows"]:
+        """Energies (eV) of rows of one species."""
+        x = self.whitened(features, s)
         for k in range(len(self.hidden)):
             weight, bias = self.layer(k, s)
             x = self.activation(x @ weight + bias)

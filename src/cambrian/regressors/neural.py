@@ -16,24 +16,20 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cambrian.contracts.atomic_network import AtomicNetwork
+from cambrian.contracts.element_regressor import WhitenedRegressor
 from cambrian.contracts.lammps import NetworkLayer, NetworkTable
-from cambrian.contracts.regressor import Regressor
 from cambrian.errors import UserError
 from cambrian.math.layers import ACTIVATIONS, Activation, SpeciesLinear
-from cambrian.math.whitening import whitening
 
 LAMMPS_ACTIVATIONS = {"tanh": "tanh", "sigmoid": "sigmoid", "identity": "linear"}
 
 
-class NeuralRegressor(Regressor):
+class NeuralRegressor(WhitenedRegressor):
     """One multilayer perceptron per element, all of one shape, with `hidden` nodes.
 
     `whitening` is ε of the file's head: smaller resolves finer differences of environments, and trusts them more.
     `energy_scale` (eV) multiplies the output; `seed` decides the initial weights.
     """
-
-    center: Tensor
-    transform: Tensor
 
     def __init__(
         self,
@@ -44,38 +40,27 @@ class NeuralRegressor(Regressor):
         energy_scale: float = 1.0,
         seed: int = 0,
     ):
-        super().__init__()
+        super().__init__(whitening)
         if activation not in ACTIVATIONS:
             raise UserError(f"there is no activation '{activation}'; choose one of {', '.join(ACTIVATIONS)}")
         if any(n < 1 for n in hidden):
             raise UserError(f"a hidden layer needs at least one node: hidden cannot be {list(hidden)}")
         self.hidden, self.activation = tuple(hidden), ACTIVATIONS[activation]
-        self.whitening, self.energy_scale, self.seed = whitening, energy_scale, seed
+        self.energy_scale, self.seed = energy_scale, seed
         layers = nn.ModuleList(SpeciesLinear() for _ in range(len(hidden) + 1))
         self.layers = cast(Sequence[SpeciesLinear], layers)
-        self.register_buffer("center", torch.zeros(0, 0, dtype=torch.float64))  # (species, features)
-        self.register_buffer("transform", torch.zeros(0, 0, 0, dtype=torch.float64))  # (species, features, inputs)
 
     def setup(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"], n_species: int) -> None:
         """Scales from the features of each element, weights from the seed."""
-        groups = [features[species == s] for s in range(n_species)]
-        self.center = torch.stack([g.mean(dim=0) if len(g) else features.new_zeros(features.shape[1]) for g in groups])
-        self.transform = torch.stack([whitening(g, self.whitening) for g in groups])
+        self.learn_scales(features, species, n_species)
         generator = torch.Generator().manual_seed(self.seed)
         sizes = [features.shape[1], *self.hidden, 1]
         for k, layer in enumerate(self.layers):
             layer.start(n_species, sizes[k], sizes[k + 1], generator, features)
 
-    def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
-        """Energy of each row in eV."""
-        counts = torch.bincount(species, minlength=self.center.shape[0]).tolist()
-        order = torch.argsort(species, stable=True)
-        energies = [self._network(rows, s) for s, rows in enumerate(features[order].split(counts)) if counts[s] > 0]
-        joined = torch.cat(energies) if energies else features.sum(dim=1)
-        return torch.zeros_like(joined).index_copy(0, order, joined)
-
-    def _network(self, features: Float[Tensor, "rows features"], s: int) -> Float[Tensor, "rows"]:
-        x = (features - self.center[s]) @ self.transform[s]
+    def of_element(self, features: Float[Tensor, "rows features"], s: int) -> Float[Tensor, "rows"]:
+        """Energies (eV) of rows of one species."""
+        x = self.whitened(features, s)
         for layer in self.layers[:-1]:
             x = self.activation(layer(x, s))
         return self.energy_scale * self.layers[-1](x, s)[:, 0]

@@ -14,21 +14,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from cambrian.contracts.regressor import Regressor
+from cambrian.contracts.element_regressor import WhitenedRegressor
 from cambrian.errors import UserError
 from cambrian.math.layers import ACTIVATIONS, Activation, SpeciesLinear
-from cambrian.math.whitening import whitening
 
 
-class ResidualNetwork(Regressor):
+class ResidualNetwork(WhitenedRegressor):
     """One residual network per element, `depth` hidden layers of `width` nodes.
 
     `whitening` says how fine differences of environments are resolved; `energy_scale` (eV) multiplies the output,
     `seed` decides the initial weights.
     """
-
-    center: Tensor
-    transform: Tensor
 
     def __init__(
         self,
@@ -41,38 +37,27 @@ class ResidualNetwork(Regressor):
         energy_scale: float = 1.0,
         seed: int = 0,
     ):
-        super().__init__()
+        super().__init__(whitening)
         if activation not in ACTIVATIONS:
             raise UserError(f"there is no activation '{activation}'; choose one of {', '.join(ACTIVATIONS)}")
         if width < 1 or depth < 1:
             raise UserError(f"a residual network has a width and a depth of 1 at least, not {width} and {depth}")
         self.width, self.depth, self.timestep, self.activation = width, depth, timestep, ACTIVATIONS[activation]
-        self.whitening, self.energy_scale, self.seed = whitening, energy_scale, seed
+        self.energy_scale, self.seed = energy_scale, seed
         self.layers = cast(Sequence[SpeciesLinear], nn.ModuleList(SpeciesLinear() for _ in range(depth + 1)))
-        self.register_buffer("center", torch.zeros(0, 0, dtype=torch.float64))  # (species, features)
-        self.register_buffer("transform", torch.zeros(0, 0, 0, dtype=torch.float64))  # (species, features, inputs)
 
     def setup(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"], n_species: int) -> None:
         """Scales from the features of each element, weights from the seed."""
-        groups = [features[species == s] for s in range(n_species)]
-        self.center = torch.stack([g.mean(dim=0) if len(g) else features.new_zeros(features.shape[1]) for g in groups])
-        self.transform = torch.stack([whitening(g, self.whitening) for g in groups])
+        self.learn_scales(features, species, n_species)
         generator = torch.Generator().manual_seed(self.seed)
         sizes = [features.shape[1], *[self.width] * self.depth, 1]
         for layer, n_in, n_out in zip(self.layers, sizes[:-1], sizes[1:], strict=True):
             layer.start(n_species, n_in, n_out, generator, features)
 
-    def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
-        """Energy of each row in eV."""
-        counts = torch.bincount(species, minlength=self.center.shape[0]).tolist()
-        order = torch.argsort(species, stable=True)
-        energies = [self._network(rows, s) for s, rows in enumerate(features[order].split(counts)) if counts[s] > 0]
-        joined = torch.cat(energies) if energies else features.sum(dim=1)
-        return torch.zeros_like(joined).index_copy(0, order, joined)
-
-    def _network(self, features: Float[Tensor, "rows features"], s: int) -> Float[Tensor, "rows"]:
+    def of_element(self, features: Float[Tensor, "rows features"], s: int) -> Float[Tensor, "rows"]:
+        """Energies (eV) of rows of one species."""
         first, *middle, last = self.layers
-        x = self.activation(first((features - self.center[s]) @ self.transform[s], s))
+        x = self.activation(first(self.whitened(features, s), s))
         for layer in middle:
             x = x + self.timestep * self.activation(layer(x, s))
         return self.energy_scale * last(x, s)[:, 0]

@@ -22,7 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cambrian.contracts.atomic_network import AtomicNetwork, Scaling
-from cambrian.contracts.regressor import Regressor
+from cambrian.contracts.element_regressor import ElementRegressor
 from cambrian.errors import UserError
 from cambrian.math.layers import ACTIVATIONS, Activation, SpeciesLinear
 
@@ -33,7 +33,7 @@ SCALINGS = ("none", "center", "scale", "scale_center", "sigma")
 INITIALS = ("nguyen_widrow", "uniform", "glorot")
 
 
-class ScaledNetwork(Regressor):
+class ScaledNetwork(ElementRegressor):
     """One multilayer perceptron per element with `hidden` nodes on scaled features.
 
     hidden and activation are those of all elements, or lists of them by element in the order of atomic number;
@@ -106,15 +106,8 @@ class ScaledNetwork(Regressor):
         sizes = [weight.shape[0] if k == 0 else self.hidden_of(s)[k - 1], *self.hidden_of(s)[k:], 1]
         return weight[: sizes[0], : sizes[1]], bias[: sizes[1]]
 
-    def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
-        """Energy of each row in eV."""
-        counts = torch.bincount(species, minlength=self.used.shape[0]).tolist()
-        order = torch.argsort(species, stable=True)
-        energies = [self._network(rows, s) for s, rows in enumerate(features[order].split(counts)) if counts[s] > 0]
-        joined = torch.cat(energies) if energies else features.sum(dim=1)
-        return torch.zeros_like(joined).index_copy(0, order, joined)
-
-    def _network(self, features: Float[Tensor, "rows features"], s: int) -> Float[Tensor, "rows"]:
+    def of_element(self, features: Float[Tensor, "rows features"], s: int) -> Float[Tensor, "rows"]:
+        """Energies (eV) of rows of one species."""
         x = self._scaled(features, s)
         for k, name in enumerate(self.functions_of(s)):
             weight, bias = self.layer(k, s)
