@@ -8,7 +8,8 @@ the number of structures and the condition number is never squared: a solver wor
 """
 
 from dataclasses import dataclass
-from typing import cast
+from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 import scipy.linalg
@@ -19,6 +20,7 @@ from cambrian.contracts.linear import Linear
 from cambrian.contracts.potential import Potential
 from cambrian.errors import UserError
 from cambrian.fit.problem import Problem, Weights
+from cambrian.math.evidence import Posterior
 
 Groups = dict[str, dict[str, float]]
 
@@ -99,15 +101,60 @@ class LinearSystem:
         norms = np.linalg.norm(self.triangle.X, axis=0)
         return np.where(norms > 0, norms, 1.0)
 
+    @cached_property
+    def whitening(self) -> NDArray:
+        """F, upper triangular, with z = F (c - c0) of unit variance a priori, up to one factor: R, and Γ D elsewhere.
+
+        Raises UserError where a prior leaves some coefficients free.
+        """
+        free = ~self.prior.any(axis=0)
+        rows = np.vstack([self.prior, np.diag(self.norms * self.roughness)[free]])
+        factor = cast(tuple[NDArray], scipy.linalg.qr(rows, mode="r"))[0][: self.triangle.n_columns]
+        sizes = np.abs(np.diagonal(factor))
+        if len(factor) < self.triangle.n_columns or sizes.min() < 1e-13 * sizes.max():
+            raise UserError(
+                "the potential's own prior does not hold all its coefficients, so no evidence can weigh it: take "
+                "--set solver=LeastSquares"
+            )
+        return factor
+
+    def standard(self) -> tuple[NDArray, NDArray]:
+        """X F⁻¹ and y - X c0: the same problem for z."""
+        X = scipy.linalg.solve_triangular(self.whitening, self.triangle.X.T, trans=1).T
+        return X, self.triangle.y - self.triangle.X @ self.start
+
+    def of_standard(self, values: NDArray) -> NDArray:
+        """F⁻¹ values: what they are for c."""
+        return scipy.linalg.solve_triangular(self.whitening, values)
+
     def residual(self, coefficients: NDArray) -> float:
         """|W (X c - y)|."""
         return float(np.linalg.norm(self.triangle.X @ coefficients - self.triangle.y))
 
+    def accept(self, found: Posterior, posterior_up_to: int) -> dict[str, Any]:
+        """Give the terms what the evidence found for z; the figures of it."""
+        coefficients = self.start + self.of_standard(found.mean)
+        n_kept, n_rows = int(found.kept.sum()), self.triangle.n_rows
+        self.finish(coefficients, self.of_standard(found.root) if n_kept <= posterior_up_to else None)
+        return {
+            "n_rows": n_rows,
+            "n_coefficients": len(coefficients),
+            "n_kept": n_kept,
+            "n_decided": float(found.decided.sum()),
+            "log_evidence": found.log_evidence,
+            "weighted_noise": found.beta**-0.5,
+            "weighted_rms": self.residual(coefficients) / np.sqrt(n_rows),
+        }
+
     def finish(self, coefficients: NDArray, covariance_root: NDArray | None) -> None:
         """Give the terms their coefficients and their rows of L (L Lᵀ: posterior covariance), or no posterior."""
-        sizes = [len(v.coefficients) for v in self.views]
-        for view, part in zip(self.views, np.split(coefficients, np.cumsum(sizes)[:-1]), strict=True):
+        cuts = np.cumsum([len(v.coefficients) for v in self.views])[:-1]
+        for view, part in zip(self.views, np.split(coefficients, cuts), strict=True):
             view.coefficients = torch.from_numpy(part.copy())
-        for k, term in enumerate(self.terms):
-            rows = None if covariance_root is None else np.split(covariance_root, np.cumsum(sizes)[:-1])[k]
+        shares = [None] * len(self.terms)
+        if covariance_root is not None:
+            n_coefficients, n_directions = covariance_root.shape
+            missing = n_coefficients - n_directions if len(self.terms) > 1 else 0  # terms of one fit share a square L
+            shares = np.split(np.pad(covariance_root, ((0, 0), (0, missing))), cuts)
+        for term, rows in zip(self.terms, shares, strict=True):
             term.posterior = None if rows is None else torch.from_numpy(rows.copy())
