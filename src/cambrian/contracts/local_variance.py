@@ -39,7 +39,7 @@ def local_deviations(potential: Potential, graph: Graph) -> Float[Tensor, "atoms
             found = True
     if not found:
         raise UserError(
-            "only a linear potential on a descriptor of atoms that kept its posterior (snap, gap ...) tells how sure it "
-            "is of an atom's energy; raise the solver's posterior_up_to above its number of coefficients"
+            "only a linear potential on a descriptor of atoms that kept its posterior (snap, gap ...) tells how sure "
+            "it is of an atom's energy; raise the solver's posterior_up_to above its number of coefficients"
         )
     return variance.sqrt()
