@@ -18,11 +18,12 @@ from ase.outputs import Properties, all_outputs
 from numpy.typing import NDArray
 
 from cambrian.contracts.archive import fingerprint, load
-from cambrian.contracts.compose import Committee, Spread
+from cambrian.contracts.compose import Committee
 from cambrian.contracts.engine import predictor
 from cambrian.contracts.evaluate import Prediction
 from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.potential import Potential
+from cambrian.contracts.spread import Spread
 from cambrian.data.labelling import charge_and_spin
 from cambrian.graph import NeighborList
 from cambrian.math.voigt import voigt

@@ -43,6 +43,8 @@ def test_it_is_the_formula_of_the_textbook():
     assert spread.energy.numpy() == pytest.approx(np.sqrt(energy @ covariance @ energy.T)[0], rel=1e-6)
     variance = np.einsum("ixk,kl,ixl->i", forces, covariance, forces)
     assert np.allclose(spread.forces.numpy(), np.sqrt(variance), rtol=1e-6)
+    stress = np.einsum("xyk,kl,xyl->xy", rows.stress[0].numpy(), covariance, rows.stress[0].numpy())
+    assert np.allclose(spread.stress[0].numpy(), np.sqrt(stress), rtol=1e-6)
 
 
 def test_it_is_calibrated_where_the_noise_is_known():

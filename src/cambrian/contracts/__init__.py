@@ -3,7 +3,7 @@
 from cambrian.configurable import Configurable, describe
 from cambrian.contracts.archive import header_of, load, save
 from cambrian.contracts.check import Check, Result
-from cambrian.contracts.compose import Committee, DescriptorPotential, Frozen, Spread, uncertainty
+from cambrian.contracts.compose import Committee, DescriptorPotential, Frozen
 from cambrian.contracts.descriptor import Descriptor
 from cambrian.contracts.engine import predictor
 from cambrian.contracts.evaluate import Prediction, evaluate
@@ -15,6 +15,7 @@ from cambrian.contracts.regressor import BasisRegressor, Regressor
 from cambrian.contracts.sampler import Sampler
 from cambrian.contracts.selector import Selector
 from cambrian.contracts.solver import Solution, Solver
+from cambrian.contracts.spread import Spread, uncertainty
 from cambrian.contracts.trigger import Trigger
 
 __all__ = [

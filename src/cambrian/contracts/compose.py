@@ -1,7 +1,7 @@
 """Potentials made of others: descriptor with regressor, frozen, committee."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import cast
 
 import torch
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cambrian.contracts.descriptor import Descriptor, DescriptorKernel
-from cambrian.contracts.evaluate import Prediction, assemble, evaluate, refuse_unknown_elements, stress_of
+from cambrian.contracts.evaluate import Prediction, assemble, stress_of
 from cambrian.contracts.fused import FusedRegressor
 from cambrian.contracts.lammps import LammpsForm
 from cambrian.contracts.linear import Linear, Rows, rows_by_differentiation
@@ -314,61 +314,3 @@ class Committee(Potential):
         from cambrian.contracts.potential import Sum
 
         return cls([Sum.example(), Sum.example()])
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Standard deviations: energy (structures,) eV; forces (atoms,) eV/Å, root of the summed variances x, y and z."""
-
-    energy: Float[Tensor, "structures"]
-    forces: Float[Tensor, "atoms"]
-
-    @classmethod
-    def of(cls, predictions: list[Prediction]) -> "Spread":
-        """How far the predictions of several members lie from their mean."""
-        energies = torch.stack([p.energy for p in predictions])
-        known = everywhere(p.forces for p in predictions)
-        if known is None:
-            raise UserError("the spread of forces needs members that give forces")
-        forces = torch.stack(known)
-        variance = ((forces - forces.mean(dim=0)) ** 2).sum(dim=-1).mean(dim=0)
-        return cls(energies.std(dim=0, correction=0), variance.sqrt())
-
-    @classmethod
-    def of_posterior(cls, terms: list[Potential], graph: Graph) -> "Spread":
-        """|φ L| with the rows φ of energy and forces; terms of one fit share the columns of L, others are alone."""
-        factors = [term.posterior for term in terms if term.posterior is not None]
-        energies, forces = [], []
-        for term, factor in zip(terms, factors, strict=True):
-            view = term.linear()
-            rows = None if view is None else view.rows(graph)
-            if rows is None or rows.forces is None:
-                raise UserError(f"{type(term).__name__} has a posterior but no rows of forces to apply it to")
-            energies.append(rows.energy @ factor)
-            forces.append(rows.forces @ factor)
-        width = factors[0].shape[1]
-        of_one_fit = all(f.shape[1] == width for f in factors) and sum(len(f) for f in factors) <= width
-        if of_one_fit:
-            energies, forces = [torch.stack(energies).sum(dim=0)], [torch.stack(forces).sum(dim=0)]
-        return cls(torch.cat(energies, dim=-1).norm(dim=-1), torch.cat(forces, dim=-1).flatten(1).norm(dim=-1))
-
-
-def uncertainty(potential: Potential, graph: Graph) -> Spread:
-    """σ_E, and σ_F per atom: how far the members of a committee disagree, or what the data leave open of a linear fit.
-
-    Committee: σ_F = sqrt(<|F - <F>|²>). Linear terms fitted by least squares: σ² = φ Σ φᵀ with their rows φ and the
-    posterior covariance Σ of their coefficients; noise of the labels is not in it. In a sum the other terms are
-    certain. Raises UserError for a potential that has neither, or several committees.
-    """
-    committees = [term for term in potential.terms() if isinstance(term, Committee)]
-    if len(committees) == 1:
-        return Spread.of([evaluate(m, graph) for m in committees[0].members])
-    linear = [term for term in potential.terms() if term.posterior is not None]
-    if committees or not linear:
-        raise UserError(
-            "only a committee, or a linear potential that kept its posterior, can tell its uncertainty; fit several "
-            "seeds and join them in a Committee, or fit by LeastSquares (with posterior_up_to no less than the number "
-            "of coefficients)"
-        )
-    refuse_unknown_elements(potential, graph)
-    return Spread.of_posterior(linear, graph)

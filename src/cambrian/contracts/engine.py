@@ -12,9 +12,10 @@ from pathlib import Path
 import torch
 
 from cambrian.contracts.archive import fingerprint
-from cambrian.contracts.compose import Committee, Spread, uncertainty
+from cambrian.contracts.compose import Committee
 from cambrian.contracts.evaluate import Prediction, evaluate, refuse_unknown_elements
 from cambrian.contracts.potential import Potential, Sum
+from cambrian.contracts.spread import Spread, uncertainty
 from cambrian.graph import Graph
 
 Predictor = Callable[[Graph], Prediction]

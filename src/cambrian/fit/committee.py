@@ -21,9 +21,10 @@ import torch
 
 from cambrian.configurable import Configurable, describe
 from cambrian.contracts.archive import header_of, restore, save
-from cambrian.contracts.compose import Committee, uncertainty
+from cambrian.contracts.compose import Committee
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.solver import Solution, Solver
+from cambrian.contracts.spread import uncertainty
 from cambrian.data.dataset import Dataset
 from cambrian.data.whole_file import write_text
 from cambrian.errors import UserError

@@ -7,8 +7,9 @@ C. M. Bishop, Pattern Recognition and Machine Learning (2006), section 3.3.
 
 from torch import Tensor
 
-from cambrian.contracts.compose import Committee, uncertainty
+from cambrian.contracts.compose import Committee
 from cambrian.contracts.potential import Potential
+from cambrian.contracts.spread import uncertainty
 from cambrian.contracts.trigger import Measure, Trigger, limits
 from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
@@ -28,7 +29,10 @@ class PosteriorVariance(Trigger):
         if any(isinstance(term, Committee) for term in potential.terms()):
             raise UserError("a committee tells its uncertainty by CommitteeDisagreement; PosteriorVariance is for one")
         if all(term.posterior is None for term in potential.terms()):
-            raise UserError("only a linear potential fitted by LeastSquares keeps a posterior; take another trigger")
+            raise UserError(
+                "only a linear potential fitted by least squares (LeastSquares, BayesianRidge ...) keeps a posterior; "
+                "take another trigger"
+            )
 
         def deviation(graph: Graph) -> Tensor:
             return uncertainty(potential, graph).forces

@@ -19,11 +19,11 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from cambrian.contracts.check import Check, Result, Verdict
-from cambrian.contracts.compose import uncertainty
 from cambrian.contracts.engine import spread_of
 from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.predict import predict
+from cambrian.contracts.spread import uncertainty
 from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
 
