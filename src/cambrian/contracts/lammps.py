@@ -1,12 +1,13 @@
 """What a potential is in the words of stock LAMMPS: each term says its own part, `deploy` writes them together.
 
 A term is a pair style of its own (`LammpsPair`), several of them (`LammpsOverlay`), constants per element that need a
-pair style to stand in (`LammpsConstants`), a SNAP table (`LammpsSnap`), or a network on SNAP's components
-(`LammpsNetwork`). A descriptor and a regressor make theirs together: the regressor gives its coefficients or its
-layers, the descriptor puts them into the format LAMMPS has for it.
+pair style to stand in (`LammpsConstants`), a SNAP table (`LammpsSnap`), a network on SNAP's components
+(`LammpsNetwork`), or a cluster expansion (`LammpsPace`). A descriptor and a regressor make theirs together: the
+regressor gives its coefficients or its layers, the descriptor puts them into the format LAMMPS has for it.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -91,4 +92,15 @@ class LammpsNetwork:
     network: NetworkTable
 
 
-LammpsForm = LammpsPair | LammpsOverlay | LammpsConstants | LammpsSnap | LammpsNetwork
+@dataclass(frozen=True)
+class LammpsPace:
+    """The contents of a .yace file in its own words, for elements by symbol; bonds by "center neighbor"."""
+
+    elements: tuple[str, ...]
+    energies: tuple[float, ...]
+    embeddings: tuple[dict[str, Any], ...]
+    bonds: dict[str, dict[str, Any]]
+    functions: tuple[list[dict[str, Any]], ...]
+
+
+LammpsForm = LammpsPair | LammpsOverlay | LammpsConstants | LammpsSnap | LammpsNetwork | LammpsPace

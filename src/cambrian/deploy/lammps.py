@@ -1,7 +1,8 @@
-"""Potentials as files for stock LAMMPS: SNAP, qSNAP and networks on SNAP's components, with repulsion beside them.
+"""Potentials as files for LAMMPS: SNAP, qSNAP, networks on SNAP's components, ACE, with repulsion beside them.
 
     potential.snapcoeff, potential.snapparam               coefficients and parameters; reference energies in β_0
     potential.mliap.model, potential.mliap.descriptor      layers and parameters; reference energies in the last bias
+    potential.yace                                         a cluster expansion, for LAMMPS with the package ML-PACE
     in.lammps                                              pair_style and pair_coeff, to be included after the atoms
 
 Every number is written to its last digit. Every term of a potential says what it is for LAMMPS
@@ -18,12 +19,14 @@ from cambrian.contracts.lammps import (
     LammpsConstants,
     LammpsNetwork,
     LammpsOverlay,
+    LammpsPace,
     LammpsPair,
     LammpsSnap,
     SnapElement,
 )
 from cambrian.contracts.potential import Potential
 from cambrian.deploy.mliap import descriptor_text, model_text, with_energies
+from cambrian.deploy.yace_text import yace_text
 from cambrian.elements import symbols
 from cambrian.errors import UserError
 
@@ -33,7 +36,7 @@ class _Parts:
     """The forms of all terms, sorted by kind."""
 
     pairs: list[LammpsPair] = field(default_factory=list)
-    models: list[LammpsSnap | LammpsNetwork] = field(default_factory=list)
+    models: list[LammpsSnap | LammpsNetwork | LammpsPace] = field(default_factory=list)
     constants: Counter = field(default_factory=Counter)
 
 
@@ -81,12 +84,18 @@ def parameter_text(snap: LammpsSnap) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _written(model: LammpsSnap | LammpsNetwork, stem: str, constants: Counter) -> tuple[dict[str, str], str, list[str]]:
+def _written(
+    model: LammpsSnap | LammpsNetwork | LammpsPace, stem: str, constants: Counter
+) -> tuple[dict[str, str], str, list[str]]:
     """Files of a model with reference energies inside, its pair style, and what `pair_coeff` says before elements."""
     if isinstance(model, LammpsSnap):
         snap = _with_constants(model, constants)
         texts = {f"{stem}.snapcoeff": coefficient_text(snap), f"{stem}.snapparam": parameter_text(snap)}
         return texts, "snap", list(texts)
+    if isinstance(model, LammpsPace):
+        pairs = zip(model.elements, model.energies, strict=True)
+        shifted = replace(model, energies=tuple(energy + constants.get(e, 0.0) for e, energy in pairs))
+        return {f"{stem}.yace": yace_text(shifted)}, "pace product", [f"{stem}.yace"]
     network = with_energies(model, constants)
     texts = {f"{stem}.mliap.model": model_text(network), f"{stem}.mliap.descriptor": descriptor_text(network)}
     return texts, f"mliap model nn {stem}.mliap.model descriptor sna {stem}.mliap.descriptor", []
@@ -98,7 +107,7 @@ def _parts_of(potential: Potential) -> _Parts:
         match term.lammps():
             case LammpsConstants(energies):
                 parts.constants.update(energies)
-            case LammpsSnap() | LammpsNetwork() as model:
+            case LammpsSnap() | LammpsNetwork() | LammpsPace() as model:
                 parts.models.append(model)
             case LammpsPair() as pair:
                 parts.pairs.append(pair)
