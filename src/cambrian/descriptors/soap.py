@@ -13,18 +13,20 @@ al., Comput. Phys. Commun. 247, 106949 (2020).
 
 from typing import cast
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cambrian.contracts.descriptor import Descriptor
+from cambrian.contracts.descriptor import Descriptor, DescriptorKernel
 from cambrian.data.dataset import Dataset
 from cambrian.elements import symbol, symbols
 from cambrian.errors import UserError
 from cambrian.graph import Graph, sum_over_neighbors
 from cambrian.math.envelopes import Envelope, PolynomialEnvelope
-from cambrian.math.soap_radial import EqualWeight, GaussianOrbitals, RadialBasis, RadialWeight
+from cambrian.math.soap_radial import EqualWeight, GaussianOrbitals, GaussianOverlaps, RadialBasis, RadialWeight
 from cambrian.math.spherical_harmonics import degrees, spherical_harmonics, spherical_harmonics_and_gradient
+from cambrian.native.soap import SoapKernel, SoapStars, available
 
 MAX_DEGREE = 12
 EDGES_AT_ONCE = 2048  # bounds the memory of intermediate derivatives
@@ -64,6 +66,7 @@ class SOAP(Descriptor):
         self._degree = degrees(l_max)
         self.scale = (0.5 * (2 * torch.arange(l_max + 1).double() + 1)) ** 0.25  # Racah's Y, and π √(8/(2l+1))
         self.register_buffer("elements", torch.zeros(0, dtype=torch.int64))
+        self._route: SoapRoute | None = None
 
     def setup(self, train: Dataset) -> None:
         """Take the elements of the training set."""
@@ -103,7 +106,7 @@ class SOAP(Descriptor):
 
         dc_nlm/dr = (I' r̂ Y_lm + I ∇Y_lm), so Σ_m dc_nlm c_n'lm is the sum of two outer products over n and n'.
         """
-        species = self._species(graph)[graph.neighbor]
+        species = self.species(graph)[graph.neighbor]
         with torch.no_grad():
             densities = self._densities(graph)
             blocks = [self._spectrum(densities, s, t) for s, t in self.pairs]
@@ -118,17 +121,31 @@ class SOAP(Descriptor):
                     self._write_slopes(derivative, edges[rows], own, densities[graph.center[edges[rows]]], *parts)
             return torch.cat(blocks or [graph.r_ij.new_zeros(graph.n_atoms, 0)], dim=1), derivative
 
+    def kernel(self) -> "SoapRoute | None":
+        """The fused loops, where they are compiled, for Gaussian orbitals."""
+        if self.elements.device.type != "cpu" or not len(self.elements) or not available():
+            return None
+        if not isinstance(self.overlaps, GaussianOverlaps):
+            return None
+        if self._route is None or self._route.n_species != len(self.elements):
+            self._route = SoapRoute(self, self.overlaps)
+        return self._route
+
     def _radial(self, distance: Float[Tensor, "edges"]) -> Float[Tensor, "edges degrees radial"]:
         """Overlaps with envelope and weight, times what makes Racah's harmonics those of the formula."""
-        fade = self.envelope(distance, self.cutoff) * self.weight(distance)
+        fade = self.fade(distance)
         return self.overlaps(distance) * self.scale.to(distance)[:, None] * fade[:, None, None]
+
+    def fade(self, distance: Float[Tensor, "edges"]) -> Float[Tensor, "edges"]:
+        """How much a neighbor counts: envelope and weight."""
+        return self.envelope(distance, self.cutoff) * self.weight(distance)
 
     def _densities(self, graph: Graph) -> Float[Tensor, "atoms species harmonics radial"]:
         """The coefficients c of every atom and element, the atom itself included."""
         distance = graph.r_ij.norm(dim=-1)
         harmonics = spherical_harmonics(graph.r_ij / distance[:, None], self.l_max)
         moments = self._radial(distance)[:, self._degree] * harmonics[:, :, None]
-        species, n = self._species(graph), len(self.elements)
+        species, n = self.species(graph), len(self.elements)
         chosen = torch.nn.functional.one_hot(species, n).to(moments)
         if n == 1:
             summed = sum_over_neighbors(moments, graph)[:, None]
@@ -174,7 +191,8 @@ class SOAP(Descriptor):
                 ).repeat(self.l_max + 1)
             start += n_columns
 
-    def _species(self, graph: Graph) -> Int[Tensor, "atoms"]:
+    def species(self, graph: Graph) -> Int[Tensor, "atoms"]:
+        """Index of each atom's element; raises UserError for one that was not in `setup`."""
         known = torch.isin(graph.numbers, self.elements)
         if not bool(known.all()):
             strange = symbol(int(graph.numbers[~known][0]))
@@ -199,3 +217,50 @@ class SOAP(Descriptor):
         descriptor = cls(cutoff=3.5, n_max=3, l_max=2)
         descriptor.elements = torch.tensor([1, 6, 8])
         return descriptor
+
+
+class SoapRoute(DescriptorKernel):
+    """The fused loops behind the descriptor's elements, envelope and weight."""
+
+    def __init__(self, descriptor: SOAP, overlaps: GaussianOverlaps):
+        self.descriptor, self.n_species = descriptor, len(descriptor.elements)
+        mixing = np.ascontiguousarray((overlaps.mixing * descriptor.scale[:, None, None]).numpy())
+        exponents = np.ascontiguousarray(overlaps.exponents.numpy())
+        self.loops = SoapKernel(n_species=self.n_species, exponents=exponents, mixing=mixing)
+
+    def features(self, graph: Graph) -> Float[Tensor, "atoms features"]:
+        """The same values as the descriptor's own `features`."""
+        return torch.from_numpy(self.loops.features(self._stars(graph)))
+
+    def jacobian(self, graph: Graph) -> tuple[Float[Tensor, "atoms features"], Float[Tensor, "edges 3 features"]]:
+        """The same values as the descriptor's own `jacobian`."""
+        features, jacobian = self.loops.jacobian(self._stars(graph))
+        return torch.from_numpy(features), torch.from_numpy(jacobian)
+
+    def pull(self, graph: Graph, slopes: Float[Tensor, "atoms features"]) -> Float[Tensor, "edges 3"]:
+        """dE/dr_ij of every edge."""
+        slope = np.ascontiguousarray(slopes.detach().numpy())
+        return torch.from_numpy(self.loops.energies_and_pull(self._stars(graph), slope)[1])
+
+    def energies_and_pull(
+        self, graph: Graph, slopes: Float[Tensor, "species features"], species: Int[Tensor, "atoms"]
+    ) -> tuple[Float[Tensor, "atoms"], Float[Tensor, "edges 3"]]:
+        """Energies linear in the features, and dE/dr_ij."""
+        slope = np.ascontiguousarray(slopes.detach().numpy()[species.numpy()])
+        energies, pull = self.loops.energies_and_pull(self._stars(graph), slope)
+        return torch.from_numpy(energies), torch.from_numpy(pull)
+
+    def _stars(self, graph: Graph) -> SoapStars:
+        r_ij = graph.r_ij.detach()
+        distance = r_ij.norm(dim=-1)
+        species = self.descriptor.species(graph)
+        forward = torch.func.jvp(self.descriptor.fade, (distance,), (torch.ones_like(distance),))
+        fade, slope = cast(tuple[Tensor, Tensor], forward)
+        return SoapStars(
+            first=graph.first_edge.numpy(),
+            r_ij=np.ascontiguousarray(r_ij.numpy()),
+            fade=np.ascontiguousarray(fade.numpy()),
+            fade_slope=np.ascontiguousarray(slope.numpy()),
+            neighbor_species=species[graph.neighbor].numpy(),
+            species=species.numpy(),
+        )

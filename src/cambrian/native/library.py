@@ -69,6 +69,12 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         "cambrian_networks_free": (None, [pointer]),
         "cambrian_symmetry_networks": (ctypes.c_int, [pointer, pointer, pointer, pointer, pointer, pointer]),
         "cambrian_symmetry_jacobian": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
+        "cambrian_soap_new": (pointer, [ctypes.c_int, ctypes.c_int, ctypes.c_int, pointer, pointer]),
+        "cambrian_soap_free": (None, [pointer]),
+        "cambrian_soap_n_features": (ctypes.c_int, [pointer]),
+        "cambrian_soap_features": (ctypes.c_int, [pointer, pointer, pointer]),
+        "cambrian_soap_energies_and_pull": (ctypes.c_int, [pointer, pointer, pointer, pointer, pointer]),
+        "cambrian_soap_jacobian": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(library, name, None)
