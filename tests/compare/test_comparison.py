@@ -79,6 +79,15 @@ def test_files_hold_the_figures_and_escape_what_failed(tmp_path):
     assert "Learning curves" in page
 
 
+def test_training_is_drawn_for_all_that_have_epochs():
+    epochs = [{"epoch": k, "validation_force_rmse": 0.1 / k, "seconds": float(k)} for k in (1, 2, 3)]
+    found = Comparison((row("kalman", 0.03, 10.0, training=epochs), row("snap", 0.1, 10.0)))
+    (section,) = (s for s in sections(found) if s.title == "Training")
+    assert "kalman" in str(section.blocks)
+    assert "snap" not in str(section.blocks)
+    assert not any(s.title == "Training" for s in sections(Comparison((row("snap", 0.1, 10.0),))))
+
+
 def test_folds_show_mean_and_deviation():
     spread = {"force_rmse": 0.01, "force_mae": 0.005, "energy_rmse": 0.0, "energy_mae": 0.0}
     header, rows = as_table(Comparison((row("snap", 0.1, 10.0, deviations=spread),)))

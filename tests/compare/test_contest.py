@@ -126,6 +126,14 @@ def test_a_limit_reaches_the_solvers_that_have_one():
         contestants(["snap", "snap"], {}, None)
 
 
+def test_one_recipe_takes_part_with_two_solvers():
+    settings = {"kalman": [Setting.parse("solver=KalmanFilter")]}
+    recipes = contestants(["hdnnp", "kalman=hdnnp"], settings, 0.5)
+    solvers = {name: type(recipe.build()[1]).__name__ for name, recipe in recipes.items()}
+    assert solvers == {"hdnnp": "GradientDescent", "kalman": "KalmanFilter"}
+    assert recipes["kalman"].build()[1].arguments["max_minutes"] == 0.5
+
+
 def groups(n_groups: int, size: int) -> Dataset:
     atoms = bulk("Ar", cubic=True)
     return Dataset(Structure(atoms, energy=0.0, group=f"g{k % n_groups}", frame=k) for k in range(n_groups * size))

@@ -24,7 +24,8 @@ RULE = (
 class Row:
     """One recipe: errors (eV/atom, eV/Å), their standard deviation over folds, seconds of the fit, µs/atom/step.
 
-    `curve` has the errors by number of training structures. `failure` says why there is nothing else.
+    `curve` has the errors by number of training structures, `training` the epochs of the fit on all of them. `failure`
+    says why there is nothing else.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Row:
     us_per_atom_step: float | None = None
     n_parameters: int | None = None
     curve: tuple[tuple[int, dict[str, float | None]], ...] = ()
+    training: list[dict[str, float]] = field(default_factory=list)
     failure: str = ""
 
     def error(self, kind: str) -> float | None:

@@ -15,7 +15,6 @@ import numpy as np
 from cambrian.compare.comparison import KINDS, Comparison, Row
 from cambrian.compare.trial import Outcome, Trial
 from cambrian.configuration import Recipe, Setting
-from cambrian.configuration.settings import call_of
 from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
 from cambrian.fit.fit import versions
@@ -81,7 +80,8 @@ class Contest:
         if len(self.pairs) > 1:
             return _mean_row(name, outcomes)
         last = outcomes[-1]
-        return Row(name, last.errors, {}, last.fit_seconds, last.us_per_atom_step, last.n_parameters, _curve(outcomes))
+        costs = (last.fit_seconds, last.us_per_atom_step, last.n_parameters)
+        return Row(name, last.errors, {}, *costs, curve=_curve(outcomes), training=last.training)
 
 
 def contestants(sources: Iterable[str], settings: dict[str, list[Setting]], minutes: float | None) -> dict[str, Recipe]:
@@ -91,19 +91,23 @@ def contestants(sources: Iterable[str], settings: dict[str, list[Setting]], minu
     """
     found: dict[str, Recipe] = {}
     for source in sources:
-        given = settings.get(name_of(source), [])
-        recipe = Recipe.of(source, given)
-        if minutes is not None and _takes_limit(recipe):
-            limit = Setting(("solver", "max_minutes"), minutes, f"--minutes {minutes}")
-            recipe = Recipe.of(source, [limit, *given])
-        if name_of(source) in found:
-            raise UserError(f"two recipes are called {name_of(source)}; give one of them a file of another name")
-        found[name_of(source)] = recipe
+        name, place = name_of(source), source.partition("=")[2] or source
+        given = settings.get(name, [])
+        recipe = Recipe.of(place, given)
+        limit = Setting(("solver", "max_minutes"), minutes, f"--minutes {minutes}")
+        own = any(setting.place == limit.place for setting in given)
+        if minutes is not None and not own and "max_minutes" in recipe.build()[1].arguments:
+            recipe = Recipe.of(place, [*given, limit])
+        if name in found:
+            raise UserError(f"two recipes are called {name}; call one of them otherwise: {name}2={place}")
+        found[name] = recipe
     return found
 
 
 def name_of(source: str) -> str:
-    """What a recipe is called in a comparison: its own name, the function's, or that of its file."""
+    """What a recipe is called in a comparison: NAME of NAME=RECIPE, its own, the function's, or that of its file."""
+    if "=" in source:
+        return source.partition("=")[0]
     return source.rpartition(":")[2] if ".py:" in source else Path(source).stem
 
 
@@ -122,12 +126,6 @@ def folds(data: Dataset, k: int, *, by: str, seed: int) -> list[tuple[Dataset, D
         raise UserError(f"the groups are too small for {k} blocks; take fewer folds, or --split-by structure")
     everything = set(range(len(data)))
     return [(data[sorted(everything - set(part))], data[sorted(part)]) for part in parts]
-
-
-def _takes_limit(recipe: Recipe) -> bool:
-    holder = recipe.content.get("parameters", recipe.content)
-    called = call_of(holder.get("solver"))
-    return called is not None and "max_minutes" in called[1]
 
 
 def _curve(outcomes: list[Outcome]) -> tuple[tuple[int, dict[str, float | None]], ...]:

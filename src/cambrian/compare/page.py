@@ -4,6 +4,7 @@ import json
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from cambrian.compare.comparison import KINDS, RULE, Comparison, Row
@@ -25,7 +26,7 @@ def write_comparison(folder: Path, comparison: Comparison, *, subtitle: str = ""
 
 
 def sections(comparison: Comparison) -> list[Section]:
-    """Recommendation and table, plots of error against cost, learning curves, how it was done."""
+    """Recommendation and table, plots of error against cost and time, learning curves, how it was done."""
     header, rows = as_table(comparison)
     note = "Errors on structures that no fit has seen; on the front (*) stands what no other beats in error and speed."
     blocks = [
@@ -38,6 +39,8 @@ def sections(comparison: Comparison) -> list[Section]:
     found = [Section("Which one", [*blocks, *([bullets(failed, "careful")] if failed else [])])]
     if comparison.ranked():
         found.append(Section("Accuracy and cost", [side_by_side(_fronts(comparison))]))
+    if any(len(row.training) > 1 for row in comparison.rows):
+        found.append(Section("Training", [side_by_side(_trainings(comparison))]))
     if any(len(row.curve) > 1 for row in comparison.rows):
         found.append(Section("Learning curves", [side_by_side(_curves(comparison))]))
     how = [(key.replace("_", " "), _spelled(value)) for key, value in comparison.how.items()]
@@ -91,6 +94,29 @@ def draw_cost(axes: Axes, comparison: Comparison, cost: str) -> None:
         axes.plot(*zip(*line, strict=True), color=ORANGE, linewidth=1, zorder=0)
     axes.set(xscale="log", yscale="log", xlabel=COSTS[cost], ylabel=column.header)
     axes.margins(x=0.25, y=0.2)
+
+
+def _trainings(comparison: Comparison) -> list[Html]:
+    columns = [c for c in SHOWN if any(f"validation_{c.key}" in e for row in comparison.rows for e in row.training)]
+    said = "{} on the validation structures of each fit over its time: how fast a recipe and its solver learn."
+    return [
+        figure(
+            partial(draw_training, comparison=comparison, column=c), said.format(c.header.split(",")[0].capitalize())
+        )
+        for c in columns
+    ]
+
+
+def draw_training(axes: Axes, comparison: Comparison, column) -> None:
+    """Lowest validation error so far over the time of the fit, a line for each recipe that has epochs."""
+    kind = f"validation_{column.key}"
+    for row in comparison.rows:
+        epochs = [e for e in row.training if kind in e]
+        if epochs:
+            lowest = np.minimum.accumulate([column.factor * e[kind] for e in epochs])
+            axes.plot([e["seconds"] for e in epochs], lowest, linewidth=1.2, label=row.name)
+    axes.set(xscale="log", yscale="log", xlabel="time, s", ylabel=column.header)
+    axes.legend()
 
 
 def _curves(comparison: Comparison) -> list[Html]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from cambrian.compare.comparison import KINDS
@@ -21,13 +21,17 @@ RECORD = "trial.json"
 
 @dataclass(frozen=True)
 class Outcome:
-    """Errors on unseen structures (eV/atom, eV/Å), seconds of the fit, number of parameters, µs/atom/step."""
+    """Errors on unseen structures (eV/atom, eV/Å), seconds of the fit, number of parameters, µs/atom/step.
+
+    `training` has a row per epoch (losses, validation errors, seconds) where the solver knows epochs.
+    """
 
     errors: dict[str, float | None]
     fit_seconds: float
     n_parameters: int
     n_train: int
     us_per_atom_step: float | None = None
+    training: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -85,4 +89,5 @@ class Trial:
             with suppress(UserError):  # a bad potential may bring atoms to one place: it has errors, but no speed
                 speed = microseconds_per_atom_step(result.potential, atoms, threads=self.threads, seed=self.seed)
         errors = {kind: figures[kind] for kind in KINDS}
-        return Outcome(errors, result.seconds, result.n_parameters, len(self.train), speed)
+        history = result.solution.history
+        return Outcome(errors, result.seconds, result.n_parameters, len(self.train), speed, history)
