@@ -10,7 +10,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 from scipy.integrate import quad
-from scipy.special import eval_legendre, spherical_in
+from scipy.special import eval_chebyt, eval_legendre, spherical_in
 from scipy.stats import special_ortho_group
 
 from cambrian.contracts import Descriptor
@@ -19,7 +19,13 @@ from cambrian.descriptors.soap import SOAP
 from cambrian.errors import UserError
 from cambrian.graph import graph_of
 from cambrian.math.envelopes import HardEnvelope, PolynomialEnvelope
-from cambrian.math.soap_radial import GaussianOrbitals, PolynomialOrbitals, PowerWeight, SmoothstepWeight
+from cambrian.math.soap_radial import (
+    ChebyshevPoints,
+    GaussianOrbitals,
+    PolynomialOrbitals,
+    PowerWeight,
+    SmoothstepWeight,
+)
 
 
 def molecule() -> Atoms:
@@ -127,6 +133,27 @@ def test_power_spectrum_is_the_sum_over_pairs():
         np.testing.assert_allclose(features[i], columns, atol=1e-8)
         everything = sum((table**2).sum() for table in expected.values())  # the kernel of the atom with itself
         assert features[i] @ features[i] == pytest.approx(everything, rel=1e-8)
+
+
+def test_points_give_the_b2_of_flare():
+    """Σ_m c_nlm c_n'lm as a sum over pairs, with Chebyshev polynomials and the cutoff function written out."""
+    atoms, cutoff = molecule()[:4], 3.5
+    atoms.numbers[:] = 6
+    how = {"n_max": 3, "l_max": 2, "basis": ChebyshevPoints(), "envelope": HardEnvelope()}
+    found = soap(atoms, cutoff=cutoff, **how).features(graph_of(atoms, cutoff)).numpy()
+    for i in range(4):
+        vectors = np.delete(atoms.positions - atoms.positions[i], i, axis=0)
+        distances = np.linalg.norm(vectors, axis=1)
+        vectors, distances = vectors[distances < cutoff], distances[distances < cutoff]
+        radial = [eval_chebyt(n, 2 * distances / cutoff - 1) * (1 - distances / cutoff) ** 2 for n in range(3)]
+        cosines = np.clip(vectors @ vectors.T / np.outer(distances, distances), -1, 1)
+        columns = []
+        for degree in range(3):
+            legendre = (2 * degree + 1) / (4 * math.pi) * eval_legendre(degree, cosines)
+            for n, m in product(range(3), range(3)):
+                if m >= n:
+                    columns.append((1 if n == m else math.sqrt(2)) * radial[n] @ legendre @ radial[m])
+        np.testing.assert_allclose(found[i], columns, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,22 @@ def test_a_sum_of_kernels_is_fitted_together_and_survives_its_file(tmp_path):
     torch.testing.assert_close(local_deviations(again, graph), local_deviations(potential, graph), rtol=1e-9, atol=0)
 
 
+def test_the_exponent_two_folds_into_a_form():
+    """The same energies and forces from F² numbers, and anew after the coefficients changed."""
+    data = structures(8, spread=0.5)
+    descriptor = SphericalBessel(cutoff=CUTOFF, n_max=1)
+    potential = DescriptorPotential(descriptor, SparseKernel(n_points=12, kernel=PowerKernel(exponent=2)))
+    fit(potential, data, GaussianProcess(**NOISE))
+    graph = graph_of(data[0].atoms, CUTOFF)
+    for factor in (1.0, -2.0):
+        potential.linear().coefficients = factor * potential.linear().coefficients
+        folded = evaluate(potential.eval(), graph)
+        assert potential.regressor.forms() is not None
+        plain = evaluate(potential.train(), graph)
+        torch.testing.assert_close(folded.energy, plain.energy, rtol=1e-10, atol=0)
+        torch.testing.assert_close(folded.forces, plain.forces, rtol=0, atol=1e-10 * float(plain.forces.abs().max()))
+
+
 @pytest.mark.parametrize("kernel", [PowerKernel(exponent=2.5), PowerKernel(exponent=1), SquaredExponential(length=3.0)])
 def test_slopes_are_derivatives(kernel):
     rng = np.random.default_rng(0)

@@ -94,6 +94,12 @@ class BasisRegressor(Regressor, ABC):
         """That of each coefficient from that of the features (contracts/linear.py); None where it follows from none."""
         return None
 
+    def unlikeness(
+        self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]
+    ) -> Float[Tensor, "rows"] | None:
+        """How unlike all its sparse points each row is, 0 to 1; None for a basis that has no such points."""
+        return None
+
     def open_variance(
         self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]
     ) -> Float[Tensor, "rows"]:

@@ -62,6 +62,7 @@ class SOAP(Descriptor):
             raise UserError(f"SOAP: n_max is 1 or more and l_max within 0 and {MAX_DEGREE}, not {n_max} and {l_max}")
         self.cutoff, self.n_max, self.l_max, self.width = cutoff, n_max, l_max, width
         self.envelope, self.weight = envelope, weight
+        self.counts_center = basis.counts_center
         self.overlaps = basis.overlaps(n_max=n_max, l_max=l_max, cutoff=cutoff, width=width)
         self._degree = degrees(l_max)
         self.scale = (0.5 * (2 * torch.arange(l_max + 1).double() + 1)) ** 0.25  # Racah's Y, and π √(8/(2l+1))
@@ -153,6 +154,8 @@ class SOAP(Descriptor):
             place = graph.center * n + species[graph.neighbor]
             summed = moments.new_zeros(graph.n_atoms * n, *moments.shape[1:]).index_add(0, place, moments)
             summed = summed.unflatten(0, (graph.n_atoms, n))
+        if not self.counts_center:
+            return summed
         itself = self.overlaps(distance.new_zeros(1))[0, 0] * self.scale[0].to(distance)
         alone = torch.nn.functional.pad(itself[None], (0, 0, 0, len(self._degree) - 1))
         return summed + chosen[:, :, None, None] * alone

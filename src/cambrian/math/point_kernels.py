@@ -45,6 +45,12 @@ class PointKernel(Configurable, ABC):
     def coordinates(self, x: Float[Tensor, "rows features"]) -> Float[Tensor, "rows features"]:
         """Features as the kernel sees them: what to choose sparse points by."""
 
+    def form(
+        self, points: Float[Tensor, "points features"], weights: Float[Tensor, "points"]
+    ) -> Float[Tensor, "features features"] | None:
+        """B with Σ_s c_s k(x, x_s) = x̂ᵀ B x̂ for `coordinates` x̂, where the kernel is such a form; None otherwise."""
+        return None
+
 
 class PowerKernel(PointKernel):
     """The cosine between two feature vectors to a power ζ: SOAP's kernel. 4 is usual, 2 for FLARE; 1 is linear."""
@@ -72,6 +78,13 @@ class PowerKernel(PointKernel):
     def coordinates(self, x: Float[Tensor, "rows features"]) -> Float[Tensor, "rows features"]:
         """Unit vectors; an empty environment stays zero."""
         return x * _inverse_length(x)
+
+    def form(
+        self, points: Float[Tensor, "points features"], weights: Float[Tensor, "points"]
+    ) -> Float[Tensor, "features features"] | None:
+        """Σ_s c_s x̂_s x̂_sᵀ for the exponent 2."""
+        units = self.coordinates(points)
+        return (units * weights[:, None]).mT @ units if self.exponent == 2 else None
 
     def _power(self, u: Tensor, exponent: float) -> Tensor:
         """u^exponent by products where that is a whole number; negative cosines count as zero where it is not."""

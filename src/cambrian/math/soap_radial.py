@@ -10,8 +10,13 @@ cutoff, made orthonormal by g = S^(-1/2) φ with S_nn' = ½ Γ(l + 3/2) (α_n + 
 Polynomials, the same for all l: φ_n ~ (rc - s)^(n+2), n = 1 ..., of unit length before S^(-1/2); the integral by
 Gauss-Legendre quadrature, tabulated as a Chebyshev series in r.
 
+Chebyshev polynomials of points instead of Gaussians, with FLARE's cutoff function, the atom itself left out; the power
+spectrum is then the B2 of the atomic cluster expansion, Σ_m c_nlm c_n'lm:
+
+    I_nl(r) = T_n-1(2 r/rc - 1) (1 - r/rc)² √((2l+1)/4π) ((2l+1)/2)^(-1/4)
+
 L. Himanen et al., Comput. Phys. Commun. 247, 106949 (2020) (DScribe); A. P. Bartók, R. Kondor, G. Csányi, Phys. Rev. B
-87, 184115 (2013).
+87, 184115 (2013); J. Vandermause et al., Nat. Commun. 13, 5183 (2022) (FLARE).
 """
 
 import math
@@ -41,9 +46,10 @@ class Overlaps(ABC):
 
 
 class RadialBasis(Configurable, ABC):
-    """A family of radial functions."""
+    """A family of radial functions; `counts_center` says whether the atom itself is part of its density."""
 
     rooms = ("math",)
+    counts_center: bool = True
 
     @abstractmethod
     def overlaps(self, *, n_max: int, l_max: int, cutoff: float, width: float) -> Overlaps:
@@ -122,6 +128,36 @@ class ChebyshevOverlaps(Overlaps):
         while len(found) < len(self.series):
             found.append(2 * x * found[-1] - found[-2])
         return (torch.stack(found, dim=1) @ self.series.to(x)).unflatten(1, (self.l_max + 1, -1))
+
+
+class ChebyshevPoints(RadialBasis):
+    """FLARE's: Chebyshev polynomials at the neighbors' own places, with the cutoff function (1 - r/rc)² inside."""
+
+    counts_center = False
+
+    def overlaps(self, *, n_max: int, l_max: int, cutoff: float, width: float) -> "PointOverlaps":
+        """Nothing to tabulate; the width has no meaning here."""
+        return PointOverlaps(cutoff, n_max, l_max)
+
+
+@dataclass(frozen=True)
+class PointOverlaps(Overlaps):
+    """The radial functions themselves."""
+
+    cutoff: float
+    n_max: int
+    l_max: int
+
+    def __call__(self, distance: Float[Tensor, "edges"]) -> Float[Tensor, "edges degrees radial"]:
+        """Chebyshev polynomials times the quadratic cutoff, and what SOAP's factor of each degree has too much."""
+        x = 2 * distance / self.cutoff - 1
+        found = [torch.ones_like(x), x]
+        while len(found) < self.n_max:
+            found.append(2 * x * found[-1] - found[-2])
+        radial = torch.stack(found[: self.n_max], dim=1) * (1 - distance / self.cutoff).clamp(min=0.0)[:, None] ** 2
+        harmonics = 2 * torch.arange(self.l_max + 1).to(distance) + 1
+        factor = (harmonics / (4 * math.pi)) ** 0.5 / (0.5 * harmonics) ** 0.25
+        return radial[:, None] * factor[:, None]
 
 
 def inverse_root(S: NDArray) -> NDArray:

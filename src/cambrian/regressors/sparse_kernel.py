@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cambrian.contracts.evaluate import stress_of
+from cambrian.contracts.fused import Watched
 from cambrian.contracts.regressor import BasisRegressor
 from cambrian.errors import UserError
 from cambrian.graph import Graph
@@ -52,6 +53,8 @@ class SparseKernel(BasisRegressor):
             raise UserError("delta and jitter of a sparse kernel must be above 0")
         self.n_points, self.kernel, self.choice, self.jitter = n_points, kernel, choice, jitter
         self.symbols: list[str] = []
+        self._watched: Watched | None = None
+        self._forms: list[Tensor] = []
         self.coefficients = nn.Parameter(torch.zeros(0, dtype=torch.float64))
         self.register_buffer("delta", torch.tensor(float(delta), dtype=torch.float64))
         self.register_buffer("n_species", torch.tensor(1))
@@ -151,27 +154,51 @@ class SparseKernel(BasisRegressor):
         return torch.linalg.cholesky(K).mT
 
     def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
-        """Σ_s c_s k(x, x_s)."""
-        if int(self.n_species) == 1:
-            return self.kernel.values(features, self.points) @ self.coefficients
+        """Σ_s c_s k(x, x_s), or what it folds into."""
+        forms = None if self.training else self.forms()
         energies = torch.zeros_like(features[:, 0])
         for s in range(int(self.n_species)):
             rows, own = torch.nonzero(species == s)[:, 0], self.point_species == s
-            values = self.kernel.values(features[rows], self.points[own]) @ self.coefficients[own]
+            if forms is None:
+                values = self.kernel.values(features[rows], self.points[own]) @ self.coefficients[own]
+            else:
+                x = self.kernel.coordinates(features[rows])
+                values = ((x @ forms[s]) * x).sum(dim=1)
             energies = energies.index_add(0, rows, values)
         return energies
 
-    def open_variance(
+    def forms(self) -> list[Float[Tensor, "features features"]] | None:
+        """A quadratic form for each element, renewed with the coefficients; None where there is none, or it costs more.
+
+        The cost of a prediction does not grow with the number of points then.
+        """
+        if self.kernel.form(self.points[:1], self.coefficients[:1]) is None or len(self.points) <= self.points.shape[1]:
+            return None
+        tensors = [self.coefficients, self.points]
+        if self._watched is None or not self._watched.unchanged(tensors):
+            with torch.no_grad():
+                of_species = [self.point_species == s for s in range(int(self.n_species))]
+                found = [self.kernel.form(self.points[own], self.coefficients[own]) for own in of_species]
+            self._watched, self._forms = Watched(tensors), [form for form in found if form is not None]
+        return self._forms
+
+    def unlikeness(
         self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]
     ) -> Float[Tensor, "rows"]:
-        """δ² (1 - k_M(x) K_MM⁻¹ k_M(x)): zero at the sparse points, δ² far from all of them."""
+        """√(1 - k_M(x) K_MM⁻¹ k_M(x)): 0 at the sparse points, 1 far from all of them."""
         found = torch.ones_like(features[:, 0])
         for s in range(int(self.n_species)):
             rows, own = torch.nonzero(species == s)[:, 0], self.point_species == s
             k = self.kernel.values(features[rows], self.points[own])
             solved = torch.linalg.solve_triangular(self.factor(s).mT, k.mT, upper=False)
             found = found.index_copy(0, rows, 1 - solved.square().sum(dim=0))
-        return self.delta**2 * found.clamp(min=0.0)
+        return found.clamp(min=0.0).sqrt()
+
+    def open_variance(
+        self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]
+    ) -> Float[Tensor, "rows"]:
+        """The square of δ times the unlikeness."""
+        return (self.delta * self.unlikeness(features, species)) ** 2
 
     @classmethod
     def example(cls) -> "SparseKernel":

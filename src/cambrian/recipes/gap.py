@@ -1,0 +1,54 @@
+"""GAP: Gaussian process regression of energies, forces and virials on pairs and on SOAP environments.
+
+    E = Σ_i E0(s_i) + ½ Σ_ij V_2(r_ij) + Σ_i Σ_s c_s (x_i · x_s / |x_i||x_s|)^ζ          x: SOAP
+
+A. P. Bartók, M. C. Payne, R. Kondor, G. Csányi, Phys. Rev. Lett. 104, 136403 (2010). The defaults were chosen by
+cross-validation on silicon. Repulsion at short distance is left to the curve of the pairs, whose prior knows no wall.
+"""
+
+from copy import deepcopy
+
+from cambrian.classical.isolated_atoms import IsolatedAtoms
+from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.potential import Potential
+from cambrian.contracts.solver import Solver
+from cambrian.descriptors.soap import SOAP
+from cambrian.fit.gaussian_process import GaussianProcess
+from cambrian.math.envelopes import Envelope, PolynomialEnvelope
+from cambrian.math.point_kernels import PowerKernel
+from cambrian.math.sparse_points import FarthestPoints, PointChoice
+from cambrian.networks.two_body_kernel import TwoBodyKernel
+from cambrian.regressors.sparse_kernel import SparseKernel
+
+
+def gap(
+    *,
+    cutoff: float = 5.0,
+    n_max: int = 8,
+    l_max: int = 6,
+    width: float = 0.5,
+    envelope: Envelope = PolynomialEnvelope(),
+    n_points: int | dict[str, int] = 1000,
+    zeta: float = 4.0,
+    delta: float = 1.0,
+    choice: PointChoice = FarthestPoints(),
+    two_body: Potential | None = TwoBodyKernel(),
+    solver: Solver = GaussianProcess(),
+) -> tuple[Potential, Solver]:
+    """Pairs and SOAP.
+
+    cutoff: Å; how far each atom sees.
+    n_max, l_max, width: radial functions, highest degree, and width of the Gaussians (Å) of SOAP.
+    envelope: how neighbors fade out towards the cutoff.
+    n_points: sparse points of SOAP for each element; accuracy, time and memory grow with it.
+    zeta: power of the kernel; the larger, the more sharply environments are told apart.
+    delta: how much the energy of an atom varies by its surroundings, eV.
+    choice: how the sparse points are chosen from the training set.
+    two_body: curves of the pairs; None leaves them out.
+    solver: what solves for the coefficients, with the noise of the labels.
+    """
+    descriptor = SOAP(cutoff=cutoff, n_max=n_max, l_max=l_max, width=width, envelope=envelope)
+    kernel = PowerKernel(exponent=zeta)
+    regressor = SparseKernel(n_points=n_points, delta=delta, kernel=kernel, choice=choice)
+    potential = IsolatedAtoms() + DescriptorPotential(descriptor, regressor)
+    return potential if two_body is None else potential + deepcopy(two_body), solver
