@@ -1,4 +1,5 @@
-"""The compiled library: found, loaded, and its C ABI declared once (`bispectrum.h`, `symmetry_functions.h`).
+"""The compiled library: found, loaded, and its C ABI declared once (`bispectrum.h`, `symmetry_functions.h`,
+`moments.h`).
 
 The library is optional. Where no compiler was found at installation, where loading fails, or where
 CAMBRIAN_NATIVE_ISA=none turns it off, `available()` is False, the reason stands in `missing()`, and callers go on with
@@ -69,6 +70,14 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         "cambrian_networks_free": (None, [pointer]),
         "cambrian_symmetry_networks": (ctypes.c_int, [pointer, pointer, pointer, pointer, pointer, pointer]),
         "cambrian_symmetry_jacobian": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
+        "cambrian_moments_new": (pointer, [pointer]),
+        "cambrian_moments_free": (None, [pointer]),
+        "cambrian_moments_linear_new": (pointer, [pointer, pointer]),
+        "cambrian_moments_linear_free": (None, [pointer]),
+        "cambrian_moments_features": (ctypes.c_int, [pointer, pointer, pointer]),
+        "cambrian_moments_pull": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
+        "cambrian_moments_energies_and_pull": (ctypes.c_int, [pointer, pointer, pointer, pointer, pointer]),
+        "cambrian_moments_jacobian": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
         "cambrian_soap_new": (pointer, [ctypes.c_int, ctypes.c_int, ctypes.c_int, pointer, pointer]),
         "cambrian_soap_free": (None, [pointer]),
         "cambrian_soap_n_features": (ctypes.c_int, [pointer]),

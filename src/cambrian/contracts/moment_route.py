@@ -1,0 +1,62 @@
+"""Polynomials of neighbor moments of a graph by the compiled loops."""
+
+from dataclasses import fields
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cambrian.contracts.descriptor import DescriptorKernel
+from cambrian.contracts.moment_polynomial import MomentPolynomial
+from cambrian.graph import Graph
+from cambrian.native.library import available
+from cambrian.native.moments import HIGHEST_DEGREE, MomentArrays, MomentKernel
+
+
+class MomentRoute(DescriptorKernel):
+    """A `DescriptorKernel` of a polynomial; radial functions are those of its table."""
+
+    def __init__(self, polynomial: MomentPolynomial):
+        self.polynomial = polynomial
+        arrays = {f.name: getattr(polynomial, f.name, None) for f in fields(MomentArrays)}
+        arrays |= {"cutoffs": polynomial.radial.cutoffs, "nodes": polynomial.radial.nodes}
+        plain = {k: np.ascontiguousarray(v.numpy()) if isinstance(v, Tensor) else v for k, v in arrays.items()}
+        self.loops = MomentKernel(MomentArrays(**plain))
+
+    @classmethod
+    def of(cls, polynomial: MomentPolynomial) -> "MomentRoute | None":
+        """None where the loops are not compiled, or the polynomial is not on the CPU."""
+        on_cpu = polynomial.elements.device.type == polynomial.radial.nodes.device.type == "cpu"
+        return cls(polynomial) if on_cpu and polynomial.degree <= HIGHEST_DEGREE and available() else None
+
+    def features(self, graph: Graph) -> Float[Tensor, "atoms features"]:
+        """The same values as the polynomial's own `features`."""
+        return torch.from_numpy(self.loops.features(*self._stars(graph))).to(graph.r_ij)
+
+    def jacobian(self, graph: Graph) -> tuple[Float[Tensor, "atoms features"], Float[Tensor, "edges 3 features"]]:
+        """The same values as the polynomial's own `jacobian`."""
+        features, jacobian = self.loops.jacobian(*self._stars(graph))
+        return torch.from_numpy(features).to(graph.r_ij), torch.from_numpy(jacobian).to(graph.r_ij)
+
+    def pull(self, graph: Graph, slopes: Float[Tensor, "atoms features"]) -> Float[Tensor, "edges 3"]:
+        """dE/dr_ij of every edge."""
+        return torch.from_numpy(self.loops.pull(*self._stars(graph), _doubles(slopes))).to(graph.r_ij)
+
+    def energies_and_pull(
+        self, graph: Graph, slopes: Float[Tensor, "species features"], species: Int[Tensor, "atoms"]
+    ) -> tuple[Float[Tensor, "atoms"], Float[Tensor, "edges 3"]]:
+        """Energies linear in the features, and dE/dr_ij."""
+        stars = self._stars(graph)
+        if len(slopes) != self.loops.n_species or not np.array_equal(stars[-1], species.numpy()):
+            raise ValueError("the coefficients and the polynomial count the elements differently")
+        energies, pull = self.loops.energies_and_pull(*stars, _doubles(slopes))
+        return torch.from_numpy(energies).to(graph.r_ij), torch.from_numpy(pull).to(graph.r_ij)
+
+    def _stars(self, graph: Graph) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        species = self.polynomial.species(graph)
+        return graph.first_edge.numpy(), _doubles(graph.r_ij), graph.neighbor.numpy(), species.numpy()
+
+
+def _doubles(values: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(values.detach().numpy(), np.float64)

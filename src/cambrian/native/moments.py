@@ -1,0 +1,199 @@
+"""Polynomials of neighbor moments as fused loops: features, linear energies with their forces, forces, fitting rows.
+
+    A_v(i) = Σ_{j of species t_v} R_{q_v}(r_ij) Y_{k_v}(r_ij / r_ij)
+    N_n = Σ_{terms of n} c N_left N_right               B_f = Σ_n w_fn N_n
+
+The arrays are those of contracts/moment_polynomial.py and math/radial_table.py.
+"""
+
+import ctypes
+import weakref
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from cambrian.native.library import check_array, library
+
+FAMILIES = ("spherical harmonics", "monomials")
+HIGHEST_DEGREE = 32
+
+
+@dataclass(frozen=True)
+class MomentArrays:
+    """C-contiguous float64 and int64 arrays of a polynomial, copied by the kernel.
+
+    cutoffs (species, species); nodes (species, species, pieces, 3, radial); moments (moments, 3); terms (terms, 3);
+    coefficients (terms,); feature_first (features + 1,); feature_node, feature_weight (entries,).
+    """
+
+    angular: str
+    degree: int
+    cutoffs: np.ndarray
+    nodes: np.ndarray
+    moments: np.ndarray
+    terms: np.ndarray
+    coefficients: np.ndarray
+    feature_first: np.ndarray
+    feature_node: np.ndarray
+    feature_weight: np.ndarray
+
+
+class _Polynomial(ctypes.Structure):
+    _fields_ = [
+        *[(name, ctypes.c_int64) for name in ("n_species", "n_radial", "pieces", "family", "degree")],
+        *[(name, ctypes.c_int64) for name in ("n_moments", "n_terms", "n_features")],
+        *[(f.name, ctypes.c_void_p) for f in fields(MomentArrays) if f.name not in ("angular", "degree")],
+    ]
+
+
+class _Stars(ctypes.Structure):
+    _fields_ = [
+        ("n_atoms", ctypes.c_int64),
+        ("first", ctypes.c_void_p),
+        ("r_ij", ctypes.c_void_p),
+        ("neighbor", ctypes.c_void_p),
+        ("species", ctypes.c_void_p),
+    ]
+
+
+class MomentKernel:
+    """Arrays in, arrays out: lengths in Å, edges sorted by center, `first` (atoms + 1) where those of each atom begin.
+
+    `neighbor` (edges,) is the atom at the other end of each. Atoms run in parallel over OpenMP's threads; results do
+    not depend on their number. One kernel may be used by several Python threads.
+    """
+
+    def __init__(self, arrays: MomentArrays):
+        _refuse(arrays)
+        self._arrays, self._library = arrays, library()
+        self.n_species, self.n_features = len(arrays.cutoffs), len(arrays.feature_first) - 1
+        sizes = self.n_species, arrays.nodes.shape[-1], arrays.nodes.shape[2], FAMILIES.index(arrays.angular)
+        counts = arrays.degree, len(arrays.moments), len(arrays.terms), self.n_features
+        pointers = [getattr(arrays, f.name).ctypes.data for f in fields(arrays) if f.name not in ("angular", "degree")]
+        self._handle = self._library.cambrian_moments_new(ctypes.byref(_Polynomial(*sizes, *counts, *pointers)))
+        if not self._handle:
+            raise MemoryError("no memory for the plan of the polynomial")
+        weakref.finalize(self, self._library.cambrian_moments_free, self._handle)
+        self._folded: _Folded | None = None
+
+    def features(self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray) -> np.ndarray:
+        """B (atoms, features)."""
+        stars = self._stars(first, r_ij, neighbor, species)
+        features = np.empty((stars.n_atoms, self.n_features))
+        _check(self._library.cambrian_moments_features(self._handle, ctypes.byref(stars), features.ctypes.data))
+        return features
+
+    def pull(
+        self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray, slope: np.ndarray
+    ) -> np.ndarray:
+        """dE/dr_ij (edges, 3) of any model of B, from slope = dE_i/dB_i (atoms, features)."""
+        stars = self._stars(first, r_ij, neighbor, species)
+        check_array("slope", slope, np.float64, (stars.n_atoms, self.n_features))
+        pull = np.empty_like(r_ij)
+        _check(
+            self._library.cambrian_moments_pull(self._handle, ctypes.byref(stars), slope.ctypes.data, pull.ctypes.data)
+        )
+        return pull
+
+    def energies_and_pull(
+        self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray, coefficients: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """E_i = Σ_f coefficients[species_i, f] B_if (atoms,) and dE/dr_ij (edges, 3): the fastest path, for dynamics.
+
+        Coefficients are folded into the products when they change, so pass the same ones from step to step.
+        """
+        stars = self._stars(first, r_ij, neighbor, species)
+        check_array("coefficients", coefficients, np.float64, (self.n_species, self.n_features))
+        folded = self._fold(coefficients)
+        energies, pull = np.empty(stars.n_atoms), np.empty_like(r_ij)
+        _check(
+            self._library.cambrian_moments_energies_and_pull(
+                self._handle, folded.handle, ctypes.byref(stars), energies.ctypes.data, pull.ctypes.data
+            )
+        )
+        return energies, pull
+
+    def jacobian(
+        self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """B (atoms, features) and dB_i/dr_ij (edges, 3, features), for fitting rows."""
+        stars = self._stars(first, r_ij, neighbor, species)
+        features = np.empty((stars.n_atoms, self.n_features))
+        jacobian = np.empty((len(r_ij), 3, self.n_features))
+        _check(
+            self._library.cambrian_moments_jacobian(
+                self._handle, ctypes.byref(stars), features.ctypes.data, jacobian.ctypes.data
+            )
+        )
+        return features, jacobian
+
+    def _stars(self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray) -> _Stars:
+        if getattr(first, "ndim", 0) != 1 or len(first) == 0:
+            raise ValueError("first must have the shape (atoms + 1,)")
+        if getattr(r_ij, "ndim", 0) != 2:
+            raise ValueError("r_ij must have the shape (edges, 3)")
+        n_atoms, n_edges = len(first) - 1, len(r_ij)
+        check_array("first", first, np.int64, (n_atoms + 1,))
+        check_array("r_ij", r_ij, np.float64, (n_edges, 3))
+        check_array("neighbor", neighbor, np.int64, (n_edges,))
+        check_array("species", species, np.int64, (n_atoms,))
+        if first[0] != 0 or first[-1] != n_edges or (np.diff(first) < 0).any():
+            raise ValueError(f"first must rise from 0 to the number of edges, {n_edges}")
+        if n_edges and not (neighbor.min() >= 0 and neighbor.max() < n_atoms):
+            raise ValueError(f"neighbor must be within 0 and {n_atoms - 1}, the atoms")
+        if n_atoms and not (species.min() >= 0 and species.max() < self.n_species):
+            raise ValueError(f"species must be within 0 and {self.n_species - 1}")
+        return _Stars(n_atoms, *(array.ctypes.data for array in (first, r_ij, neighbor, species)))
+
+    def _fold(self, coefficients: np.ndarray) -> "_Folded":
+        folded = self._folded  # a local name keeps it alive while another thread puts its own in the place
+        if folded is None or not np.array_equal(folded.coefficients, coefficients):
+            folded = self._folded = _Folded(self._library, self._handle, coefficients)
+        return folded
+
+    def __reduce__(self):
+        return MomentKernel, (self._arrays,)
+
+
+class _Folded:
+    """Coefficients inside the products, freed with their last user."""
+
+    def __init__(self, library: ctypes.CDLL, kernel: int, coefficients: np.ndarray):
+        self.coefficients = coefficients.copy()
+        self.handle = library.cambrian_moments_linear_new(kernel, self.coefficients.ctypes.data)
+        if not self.handle:
+            raise MemoryError("no memory for the coefficients")
+        weakref.finalize(self, library.cambrian_moments_linear_free, self.handle)
+
+
+def _refuse(a: MomentArrays) -> None:
+    """Raise ValueError for what the loops would read beyond; whether it makes sense, the contract has asked."""
+    if a.angular not in FAMILIES or not 0 <= a.degree <= HIGHEST_DEGREE:
+        raise ValueError(
+            f"angular must be of {FAMILIES} with a degree of 0 to {HIGHEST_DEGREE}, not {a.angular} {a.degree}"
+        )
+    n_species, n_radial = len(a.cutoffs), a.nodes.shape[-1]
+    check_array("cutoffs", a.cutoffs, np.float64, (n_species, n_species))
+    check_array("nodes", a.nodes, np.float64, (n_species, n_species, *a.nodes.shape[2:3], 3, n_radial))
+    check_array("moments", a.moments, np.int64, (len(a.moments), 3))
+    check_array("terms", a.terms, np.int64, (len(a.terms), 3))
+    check_array("coefficients", a.coefficients, np.float64, (len(a.terms),))
+    check_array("feature_first", a.feature_first, np.int64, (len(a.feature_first),))
+    check_array("feature_node", a.feature_node, np.int64, (int(a.feature_first[-1]),))
+    check_array("feature_weight", a.feature_weight, np.float64, (int(a.feature_first[-1]),))
+    columns = (a.degree + 1) ** 2 if a.angular == FAMILIES[0] else (a.degree + 1) * (a.degree + 2) * (a.degree + 3) // 6
+    if (a.moments < [-1, 0, 0]).any() or (a.moments >= [n_species, n_radial, columns]).any():
+        raise ValueError("a moment has a species, radial index or angular column that does not exist")
+    n_nodes = int(a.terms[-1, 0]) + 1 if len(a.terms) else len(a.moments)
+    ordered = (np.diff(a.terms[:, 0]) >= 0).all() and (a.terms[:, :1] > a.terms[:, 1:]).all() and (a.terms >= 0).all()
+    if not ordered or (a.terms[:, 0] < len(a.moments)).any() or a.nodes.shape[2] < 2:
+        raise ValueError("terms must be sorted by target, targets above their parts and the moments")
+    if (a.feature_node < 0).any() or (a.feature_node >= n_nodes).any() or (np.diff(a.feature_first) < 0).any():
+        raise ValueError("a feature names a node that is not there")
+
+
+def _check(status: int) -> None:
+    if status == 2:
+        raise ValueError("r_ij must be finite: some edge has a NaN or an infinity")
+    if status:
+        raise MemoryError("no memory for the workspace of the moments")
