@@ -11,7 +11,7 @@ from cambrian.compare.comparison import KINDS, RULE, Comparison, Row
 from cambrian.contracts.archive import write_in_place
 from cambrian.report.drawing import BLUE, ORANGE
 from cambrian.report.html import Html, Section, bullets, facts, figure, paragraph, side_by_side, table, write_page
-from cambrian.report.quantities import COLUMNS, rounded
+from cambrian.report.quantities import COLUMNS, Column, rounded
 
 SHOWN = [column for column in COLUMNS if column.key in KINDS]
 COSTS = {"us_per_atom_step": "dynamics, µs/atom/step", "fit_seconds": "time of the fit, s"}
@@ -99,12 +99,7 @@ def draw_cost(axes: Axes, comparison: Comparison, cost: str) -> None:
 def _trainings(comparison: Comparison) -> list[Html]:
     columns = [c for c in SHOWN if any(f"validation_{c.key}" in e for row in comparison.rows for e in row.training)]
     said = "{} on the validation structures of each fit over its time: how fast a recipe and its solver learn."
-    return [
-        figure(
-            partial(draw_training, comparison=comparison, column=c), said.format(c.header.split(",")[0].capitalize())
-        )
-        for c in columns
-    ]
+    return [figure(partial(draw_training, comparison=comparison, column=c), said.format(_heading(c))) for c in columns]
 
 
 def draw_training(axes: Axes, comparison: Comparison, column) -> None:
@@ -123,10 +118,12 @@ def _curves(comparison: Comparison) -> list[Html]:
     columns = [c for c in SHOWN if c.key in ("energy_rmse", "force_rmse")]
     present = [c for c in columns if any(row.error(c.key) is not None for row in comparison.rows)]
     said = "{} on the test structures over the number of training structures."
-    return [
-        figure(partial(draw_curves, comparison=comparison, column=c), said.format(c.header.split(",")[0].capitalize()))
-        for c in present
-    ]
+    return [figure(partial(draw_curves, comparison=comparison, column=c), said.format(_heading(c))) for c in present]
+
+
+def _heading(column: Column) -> str:
+    name = column.header.split(",")[0]
+    return name[0].upper() + name[1:]
 
 
 def draw_curves(axes: Axes, comparison: Comparison, column) -> None:

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from matplotlib import rc_context
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 INK = "#010203"  # stands for the color of the page's text
 BLUE, ORANGE, GREEN, RED = "#3b82c4", "#e0843a", "#3f9c6b", "#cc4b4b"
@@ -30,6 +32,7 @@ SETTINGS: dict[Any, Any] = {
     "legend.frameon": False,
     "axes.axisbelow": True,
 }
+FEWEST_TICKS = 3
 _numbers = itertools.count(1)
 
 
@@ -37,7 +40,11 @@ def svg(draw: Callable, label: str, size: tuple[float, float]) -> str:
     """Markup of what `draw(axes)` draws; `label` is read out where the picture cannot be seen."""
     with rc_context(SETTINGS):
         figure = Figure(figsize=size, layout="constrained")
-        draw(figure.add_subplot())
+        axes = figure.add_subplot()
+        draw(axes)
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log":
+                _plain_numbers(axis)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, dpi=160)
     text = stream.getvalue()
@@ -52,3 +59,14 @@ def svg(draw: Callable, label: str, size: tuple[float, float]) -> str:
     text = re.sub(r"url\(#", f"url(#{own}", text).replace('href="#', f'href="#{own}')
     opening = f'<svg role="img" aria-label="{html.escape(label)}" '
     return opening + re.sub(r'^<svg |(?<=\s)(?:width|height)="[\d.]+pt"', "", text, count=3)
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """A few numbers such as 20 and 50 on a logarithmic axis, of less than a decade too, instead of many powers."""
+    lowest, highest = sorted(axis.get_view_interval())
+    for locator in (LogLocator(numticks=7), LogLocator(subs=(1, 2, 5), numticks=7), MaxNLocator(4)):
+        if sum(lowest <= tick <= highest for tick in locator.tick_values(lowest, highest)) >= FEWEST_TICKS:
+            break
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
