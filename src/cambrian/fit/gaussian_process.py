@@ -14,6 +14,7 @@ A. P. Bartók, G. Csányi, Int. J. Quantum Chem. 115, 1051 (2015); L. Foster et 
 the evidence: J. Quiñonero-Candela, C. E. Rasmussen, J. Mach. Learn. Res. 6, 1939 (2005).
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ class GaussianProcess(Solver):
         observed = self._observed(problem, views)
         if not any(observed.counts.values()):
             raise UserError("no structure has a label to fit to (energy, forces or stress)")
-        sigmas, factors, history = self._optimized(problem, observed)
+        sigmas, factors, notes = self._optimized(problem, observed)
         found = observed.solved(sigmas, factors)
         for view, part, factor in zip(views, np.split(found.coefficients, observed.edges), factors, strict=True):
             view.scale_prior(factor)
@@ -98,7 +99,7 @@ class GaussianProcess(Solver):
         figures = {"n_rows": sum(observed.counts.values()), "n_coefficients": len(found.coefficients)}
         figures |= {f"{kind}_sigma": sigma for kind, sigma in sigmas.items() if observed.counts[kind]}
         figures |= {"log_evidence": found.log_evidence}
-        return Solution(history=history, figures=figures)
+        return Solution(notes=notes, figures=figures)
 
     def _observed(self, problem: Problem, views: list[Linear]) -> "Observed":
         """Rows of all labels, folded by kind, for noise 1."""
@@ -115,14 +116,14 @@ class GaussianProcess(Solver):
             problem.progress("rows", (k + 1) / len(problem.train), f"{k + 1} of {len(problem.train)} structures")
         return observed
 
-    def _optimized(self, problem: Problem, observed: "Observed") -> tuple[dict[str, float], list[float], list[dict]]:
-        """Noise and factors of δ of the highest evidence, and the course of the search."""
+    def _optimized(self, problem: Problem, observed: "Observed") -> tuple[dict[str, float], list[float], list[str]]:
+        """Noise and factors of δ of the highest evidence, and what changed."""
         n_terms = len(observed.priors)
         moved = [kind for kind in KINDS if f"{kind}_sigma" in self.optimize and observed.counts[kind]]
         scaled = [t for t, prior in enumerate(observed.priors) if len(prior) and "delta" in self.optimize]
-        history: list[dict[str, float]] = []
         if not moved and not scaled:
-            return dict(self.sigmas), [1.0] * n_terms, history
+            return dict(self.sigmas), [1.0] * n_terms, []
+        calls = itertools.count(1)
 
         def unpacked(x: NDArray) -> tuple[dict[str, float], list[float]]:
             sigmas, factors = dict(self.sigmas), [1.0] * n_terms
@@ -135,14 +136,16 @@ class GaussianProcess(Solver):
         def cost(x: NDArray) -> float:
             sigmas, factors = unpacked(x)
             evidence = observed.solved(sigmas, factors).log_evidence
-            history.append({"log_evidence": evidence} | {f"{kind}_sigma": sigmas[kind] for kind in moved})
-            problem.progress("evidence", min(len(history) / 100, 1.0), f"ln p = {evidence:.1f}")
+            problem.progress("evidence", min(next(calls) / 100, 1.0), f"ln p = {evidence:.1f}")
             return -evidence
 
         limit = math.log(WIDEST)
         x0 = np.zeros(len(moved) + len(scaled))
         best = minimize(cost, x0, method="L-BFGS-B", bounds=[(-limit, limit)] * len(x0), options={"maxiter": 30})
-        return *unpacked(best.x), history
+        sigmas, factors = unpacked(best.x)
+        notes = [f"{kind}_sigma {self.sigmas[kind]:.3g} became {sigmas[kind]:.3g} by the evidence" for kind in moved]
+        notes += [f"delta of kernel {t + 1} became {factors[t]:.3g} times as large by the evidence" for t in scaled]
+        return sigmas, factors, notes
 
     def _keep_posterior(self, potential: Potential, found: "Solved", observed: "Observed") -> None:
         terms = [term for term in potential.terms() if term.linear() is not None]
