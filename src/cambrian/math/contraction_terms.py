@@ -31,6 +31,7 @@ OPEN = -1  # in the place of μ: what an open edge leads to
 class ContractionTerms:
     """Products for a list of contractions.
 
+    degree: the highest ν.
     moments: (μ, a, b, c) of the first nodes: for each μ all exponents up to the highest degree that is needed.
     terms: (target, left, right) and coefficients, by target, which count on from the moments.
     scalars: the node of each contraction, and the coefficient before it.
@@ -41,6 +42,7 @@ class ContractionTerms:
         for mu, nu in (m for c in contractions for m in c.moments):
             degree[mu] = max(degree[mu], nu)
         self.moments = [(mu, *e) for mu in sorted(degree) for n in range(degree[mu] + 1) for e in index_counts(n)]
+        self.degree = max(degree.values(), default=0)
         self._moment = {m: k for k, m in enumerate(self.moments)}
         self.terms: list[tuple[int, int, int]] = []
         self.coefficients: list[float] = []
