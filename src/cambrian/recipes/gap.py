@@ -33,6 +33,7 @@ def gap(
     delta: float = 1.0,
     choice: PointChoice = FarthestPoints(),
     two_body: Potential | None = TwoBodyKernel(),
+    three_body: Potential | None = None,
     solver: Solver = GaussianProcess(),
 ) -> tuple[Potential, Solver]:
     """Pairs and SOAP.
@@ -45,10 +46,13 @@ def gap(
     delta: how much the energy of an atom varies by its surroundings, eV.
     choice: how the sparse points are chosen from the training set.
     two_body: curves of the pairs; None leaves them out.
+    three_body: ThreeBodyKernel adds triangles; SOAP alone sees them too.
     solver: what solves for the coefficients, with the noise of the labels.
     """
     descriptor = SOAP(cutoff=cutoff, n_max=n_max, l_max=l_max, width=width, envelope=envelope)
     kernel = PowerKernel(exponent=zeta)
     regressor = SparseKernel(n_points=n_points, delta=delta, kernel=kernel, choice=choice)
-    potential = IsolatedAtoms() + DescriptorPotential(descriptor, regressor)
-    return potential if two_body is None else potential + deepcopy(two_body), solver
+    potential: Potential = IsolatedAtoms() + DescriptorPotential(descriptor, regressor)
+    for term in (two_body, three_body):
+        potential = potential if term is None else potential + deepcopy(term)
+    return potential, solver
