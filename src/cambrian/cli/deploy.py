@@ -22,7 +22,7 @@ FileUnits = Annotated[
 
 def deploy(
     potential: PotentialFile,
-    to: Annotated[str, typer.Option(help="Program to write for: lammps or n2p2.")],
+    to: Annotated[str, typer.Option(help="Program to write for: lammps, n2p2 or yace (PACE).")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for its files.")],
     name: Annotated[str | None, typer.Option(help="Name of the files.", show_default="potential")] = None,
     units: FileUnits = None,
@@ -46,7 +46,7 @@ def deploy(
 
 
 def import_(
-    program: Annotated[str, typer.Argument(metavar="PROGRAM", help="Program whose files these are: lammps or n2p2.")],
+    program: Annotated[str, typer.Argument(metavar="PROGRAM", help="Whose files: lammps, n2p2 or yace (PACE).")],
     place: Annotated[Path, typer.Argument(metavar="DIR", help="Folder or file to import.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Model file to write.")],
     units: FileUnits = None,

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from ase import Atoms
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -200,11 +199,6 @@ class PACE(Potential):
             bonds={f"{a} {b}": bond for a in elements for b in elements},
             functions=[functions] * 3,
         )
-
-    @classmethod
-    def example_atoms(cls) -> list[Atoms]:
-        """Any of its elements."""
-        return []
 
 
 def refuse(content: LammpsPace) -> None:
