@@ -58,7 +58,7 @@ def test_it_is_calibrated_where_the_noise_is_known():
     for _ in range(400):
         triangle = Triangle(4)
         triangle.add(X, X @ truth + rng.normal(0, 0.02, len(X)))
-        system = LinearSystem([], [], triangle, np.zeros((0, 4)), np.zeros(4), np.ones(4))
+        system = LinearSystem(Dataset([]), [], [], triangle, np.zeros((0, 4)), np.zeros(4), np.ones(4))
         found, _ = LeastSquares(ridge=1e-14).coefficients(system)
         root = LeastSquares(ridge=1e-14).covariance_root(system, found)
         scores.append([(row @ (found - truth) / np.linalg.norm(row @ root)) ** 2 for row in (near, far)])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from cambrian.sample.ensembles import Ensemble
     from cambrian.sample.extrapolation_guard import ExtrapolationGuard
+    from cambrian.sample.uncertainty_notes import UncertaintyNotes
 
 STOPPED = 1
 SPARSE = 10  # steps between looks where features would be computed for the sake of looking alone
@@ -45,6 +46,9 @@ def md(
             metavar="SEVERITY", help="End the run where an atom lies so many widths outside the training range."
         ),
     ] = None,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Tell at each frame how sure the potential is of energy and forces.")
+    ] = False,
     set_: SetOptions = None,
     own: OwnClasses = None,
     *,
@@ -59,22 +63,36 @@ def md(
     """
     begin = by_name(engine)
     model = load_potential(potential, own)
+    notes = unsureness(model, engine) if uncertainty else None
     atoms = starting(start, frame, reading)
     settings = {"n_steps": steps, "timestep_fs": timestep, "every": every}
     go = begin(model, atoms, ensemble_of(ensemble, temperature, set_ or ()), settings)
     resumed, began = output is not None and output.exists(), time.monotonic()
     try:
         with Bars() as bars, watching(model, output, stop_when_extrapolating, bars.say) as guard:
-            run = go(seed=seed, trajectory=output, guard=guard, progress=bars)
+            observed = {} if notes is None else {"observe": notes}
+            run = go(seed=seed, trajectory=output, guard=guard, progress=bars, **observed)
     except KeyboardInterrupt:
         mend = "the same command goes on where it stood" if output else "give -o FILE to be able to go on another time"
         raise Interrupted(mend) from None
     show(run, len(atoms), None if resumed else time.monotonic() - began, guard, conserved=ensemble.lower() == "nve")
+    if notes is not None and notes.n_frames:
+        words = f"{1e3 * notes.mean:.3g} meV/Å on average, {1e3 * notes.largest:.3g} at most"
+        out().print(f"Uncertainty of the force on an atom: {words}")
     if output is not None:
         err().print(f"Trajectory in {output}")
     if run.stopped:
         err().print(f"[bold red]stopped:[/] {escape(run.stopped)}; the potential may not know what it met there")
         raise typer.Exit(STOPPED)
+
+
+def unsureness(model, engine: str) -> "UncertaintyNotes":
+    """What notes the uncertainty of each frame; raises UserError where there is none to tell."""
+    from cambrian.sample.uncertainty_notes import UncertaintyNotes
+
+    if engine != "ase":
+        raise UserError("--uncertainty goes with --engine ase; of other runs, cambrian predict tells it of the frames")
+    return UncertaintyNotes(model)
 
 
 @contextmanager
@@ -175,6 +193,8 @@ def show(run, n_atoms: int, seconds: float | None, guard: "ExtrapolationGuard | 
         rows.insert(3, ["slope of the total energy, meV/atom/ps", f"{1e3 * drift:.3g}"])
     if guard is not None:
         rows.append(["extrapolation warnings per step", f"{guard.warnings_per_step:.3g}"])
+        if guard.largest_grade:
+            rows.append(["largest extrapolation grade", f"{guard.largest_grade:.3g}"])
     if run.n_steps and seconds is not None:
         rows.append(["wall time, s", f"{seconds:.1f}"])
         rows.append(["speed, µs/atom/step", f"{1e6 * seconds / (run.n_steps * n_atoms):.3g}"])

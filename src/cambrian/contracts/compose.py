@@ -27,11 +27,13 @@ class DescriptorPotential(Potential):
 
     `lowest` and `highest` (species, features) are the ranges of the features over the training set, which tell
     extrapolation; NaN for a species without any row, None before `setup` and for descriptors of whole structures.
+    `combinations` are those of its active set, where a linear fit kept one (contracts/grade.py).
     `observer`, where set, is shown graph and features of every evaluation (contracts/extrapolation.py).
     """
 
     lowest: Float[Tensor, "species features"] | None
     highest: Float[Tensor, "species features"] | None
+    combinations: Float[Tensor, "species columns columns"] | None
 
     def __init__(self, descriptor: Descriptor, regressor: Regressor):
         super().__init__()
@@ -42,13 +44,15 @@ class DescriptorPotential(Potential):
         self.differentiable = descriptor.differentiable
         self.register_buffer("lowest", None)
         self.register_buffer("highest", None)
+        self.register_buffer("combinations", None)
         self.observer: Callable[[Graph, Tensor], None] | None = None
 
     def setup(self, train: Dataset) -> None:
         """Set up the descriptor, then the regressor on the features of the training set; note their ranges."""
         super().setup(train)
         self.descriptor.setup(train)
-        rows, kinds = self._rows_of(train)
+        self.combinations = None
+        rows, kinds = self.environments(train)
         self.regressor.meet(symbols(self.elements))
         n_species = len(self.elements) if self.descriptor.per == "atom" else 1
         self.regressor.setup(rows, kinds, n_species)
@@ -63,9 +67,10 @@ class DescriptorPotential(Potential):
 
     def ranges(self, data: Dataset) -> tuple[Tensor, Tensor]:
         """Lowest and highest value of every feature of each element over all atoms of `data`."""
-        return self._ranges(*self._rows_of(data))
+        return self._ranges(*self.environments(data))
 
-    def _rows_of(self, data: Dataset) -> tuple[Tensor, Tensor]:
+    def environments(self, data: Dataset) -> tuple[Tensor, Tensor]:
+        """Features and species of all atoms of `data`."""
         features, species = [], []
         for graph, _ in data.batches(self.cutoff):
             with torch.no_grad():

@@ -4,7 +4,8 @@
 
 with the range of each element's features over the training set, which the potential carries. A feature that hardly
 varies there counts with a thousandth of the widest range, so that any sight of what was absent is seen. One feature of
-one atom outside its range is an extrapolation warning, as n2p2 counts them.
+one atom outside its range is an extrapolation warning, as n2p2 counts them. Where a linear fit kept its active set, all
+features taken together are one more, in the same unit (contracts/grade.py).
 
 A. Singraber, J. Behler, C. Dellago, J. Chem. Theory Comput. 15, 1827 (2019) (extrapolation warnings).
 """
@@ -19,27 +20,34 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cambrian.contracts.compose import Committee, DescriptorPotential
+from cambrian.contracts.grade import LEAST_WIDTH, beyond, grade
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 from cambrian.elements import symbol
 from cambrian.errors import UserError
 from cambrian.graph import Graph
 
-LEAST_WIDTH = 1e-3  # of the widest range of an element
 ROUNDING = 1e-9  # in widths: the same structure by another route
 
 
 @dataclass(frozen=True)
 class Outside:
-    """A feature of an atom outside its range: `severity` in widths of the range, `above` it or below."""
+    """A feature of an atom outside its range: `severity` in widths of the range, `above` it or below.
+
+    `grade` is γ where it is all features together that lie outside, else 0.
+    """
 
     atom: int
     element: str
     feature: str
     severity: float
     above: bool
+    grade: float = 0.0
 
     def __str__(self) -> str:
+        if self.grade:
+            place = f"{self.element} {self.atom}: {self.feature}"
+            return f"{place}: grade {self.grade:.3g}, {self.severity:.2g} widths outside the training range"
         side = "above" if self.above else "below"
         return f"{self.element} {self.atom}: {self.feature}: {self.severity:.2g} widths {side} the training range"
 
@@ -51,6 +59,7 @@ class FeatureRange:
     term: DescriptorPotential
     lowest: Float[Tensor, "elements features"]
     highest: Float[Tensor, "elements features"]
+    combinations: Float[Tensor, "elements columns columns"] | None = None
 
     @classmethod
     def stored(cls, term: DescriptorPotential) -> "FeatureRange":
@@ -60,7 +69,7 @@ class FeatureRange:
                 "this potential was fitted before ranges of features were kept; fit it again to be told where it "
                 "extrapolates"
             )
-        return cls(term, term.lowest, term.highest)
+        return cls(term, term.lowest, term.highest, term.combinations)
 
     @classmethod
     def of(cls, term: DescriptorPotential, known: Dataset) -> "FeatureRange":
@@ -68,6 +77,17 @@ class FeatureRange:
         if term.lowest is None:
             return cls(term, *term.ranges(known))
         return cls.stored(term)
+
+    @property
+    def n_measures(self) -> int:
+        """Number of columns of `Seen.outside`."""
+        return self.lowest.shape[1] + (self.combinations is not None)
+
+    def grades(
+        self, features: Float[Tensor, "atoms features"], species: Int[Tensor, "atoms"]
+    ) -> Float[Tensor, "atoms"] | None:
+        """γ of each atom; None where no active set was kept."""
+        return None if self.combinations is None else grade(self.combinations, features, species)
 
     def outside(
         self, features: Float[Tensor, "atoms features"], species: Int[Tensor, "atoms"]
@@ -88,7 +108,10 @@ class FeatureRange:
     def judged(self, features: Float[Tensor, "atoms features"], numbers: Int[Tensor, "atoms"]) -> "Seen":
         """Features of atoms beside their ranges."""
         species = torch.searchsorted(self.term.elements, numbers)
-        return Seen(self, features, species, self.outside(features, species))
+        outside, grades = self.outside(features, species), self.grades(features, species)
+        if grades is not None:
+            outside = torch.cat([outside, beyond(grades)[:, None]], dim=1)
+        return Seen(self, features, species, outside, grades)
 
     def excess(self, graph: Graph) -> Float[Tensor, "atoms"]:
         """How far outside the range, in its widths, the worst feature of each atom lies."""
@@ -116,20 +139,27 @@ def _terms_of(term: Potential) -> list[Potential]:
 
 @dataclass(frozen=True)
 class Seen:
-    """What one evaluation showed of one term: `outside` (atoms, features) in widths."""
+    """What one evaluation showed of one term: `outside` (atoms, measures) in widths.
+
+    A measure is a feature; the last one is all of them together where `grades` (atoms,) are known.
+    """
 
     range: FeatureRange
     features: Float[Tensor, "atoms features"]
     species: Int[Tensor, "atoms"]
-    outside: Float[Tensor, "atoms features"]
+    outside: Float[Tensor, "atoms measures"]
+    grades: Float[Tensor, "atoms"] | None = None
 
     def element(self, species: int) -> str:
         """Symbol of the element of an index."""
         return symbol(int(self.range.term.elements[species]))
 
     def where(self, atom: int, feature: int) -> Outside:
-        """A feature of an atom in words."""
+        """A measure of an atom in words."""
         s = int(self.species[atom])
+        if self.grades is not None and feature == self.features.shape[1]:
+            severity, found = float(self.outside[atom, feature]), float(self.grades[atom])
+            return Outside(atom, self.element(s), "all features together", severity, above=True, grade=found)
         return Outside(
             atom=atom,
             element=self.element(s),
@@ -207,17 +237,27 @@ def can_tell(potential: Potential) -> bool:
         return False
 
 
-def extrapolation_of(potential: Potential, data: Dataset) -> Iterator[tuple[NDArray, Outside | None]]:
-    """Severity of each atom of every structure, and what lies furthest outside (None where nothing does)."""
+def extrapolation_of(potential: Potential, data: Dataset) -> Iterator[tuple[NDArray, NDArray | None, Outside | None]]:
+    """Severity and grade of each atom of every structure, and what lies furthest outside.
+
+    No grade where no active set was kept, None where nothing lies outside.
+    """
     ranges = [FeatureRange.stored(term) for term in described(potential)]
     for graph in data.graphs(potential.cutoff):
         seen = [known.seen(graph) for known in ranges]
-        yield severities(seen).cpu().numpy(), worst(seen)
+        graded = highest_grade(seen)
+        yield severities(seen).cpu().numpy(), None if graded is None else graded.cpu().numpy(), worst(seen)
 
 
 def severities(seen: list[Seen]) -> Float[Tensor, "atoms"]:
     """How far outside its ranges each atom lies by its worst feature."""
     return torch.stack([s.outside.amax(dim=1) for s in seen]).amax(dim=0)
+
+
+def highest_grade(seen: list[Seen]) -> Float[Tensor, "atoms"] | None:
+    """γ of each atom by the term that knows it least; None where no term kept an active set."""
+    known = [s.grades for s in seen if s.grades is not None]
+    return torch.stack(known).amax(dim=0) if known else None
 
 
 def worst(seen: list[Seen]) -> Outside | None:

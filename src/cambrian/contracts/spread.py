@@ -70,12 +70,7 @@ def uncertainty(potential: Potential, graph: Graph) -> Spread:
 
     In a sum the other terms are certain. Raises UserError for a potential that has neither, or several committees.
     """
-    if not tells_uncertainty(potential):
-        raise UserError(
-            "only a committee, or a linear potential that kept its posterior, can tell its uncertainty; fit several "
-            "seeds and join them in a Committee, or fit by LeastSquares, BayesianRidge or AutomaticRelevance (with "
-            "posterior_up_to no less than the number of coefficients)"
-        )
+    refuse_certain(potential)
     committees = _committees(potential)
     if committees:
         return Spread.of([evaluate(m, graph) for m in committees[0].members])
@@ -87,6 +82,16 @@ def tells_uncertainty(potential: Potential) -> bool:
     """Whether `uncertainty` has something to go by."""
     committees = _committees(potential)
     return len(committees) == 1 or (not committees and any(t.posterior is not None for t in potential.terms()))
+
+
+def refuse_certain(potential: Potential) -> None:
+    """Raise UserError for a potential that tells no uncertainty."""
+    if not tells_uncertainty(potential):
+        raise UserError(
+            "only a committee, or a linear potential that kept its posterior, can tell its uncertainty; fit several "
+            "seeds (--committee 4), or fit by LeastSquares, BayesianRidge or AutomaticRelevance with "
+            "posterior_up_to no less than the number of coefficients"
+        )
 
 
 def _committees(potential: Potential) -> list[Committee]:

@@ -16,8 +16,11 @@ import scipy.linalg
 import torch
 from numpy.typing import NDArray
 
+from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.grade import keep_active_set
 from cambrian.contracts.linear import Linear
 from cambrian.contracts.potential import Potential
+from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
 from cambrian.fit.problem import Problem, Weights
 from cambrian.math.evidence import Posterior
@@ -68,6 +71,7 @@ class LinearSystem:
     `roughness` (coefficients,): by how much more than the smoothest a ridge holds each coefficient back.
     """
 
+    train: Dataset
     terms: list[Potential]
     views: list[Linear]
     triangle: Triangle
@@ -93,7 +97,7 @@ class LinearSystem:
         rough = [np.ones(n) if (g := v.roughness()) is None else g.numpy() for v, n in zip(views, sizes, strict=True)]
         start = np.concatenate([v.coefficients.numpy() for v in views])
         prior = np.asarray(scipy.linalg.block_diag(*priors))
-        return cls(terms, views, triangle, prior, start, np.concatenate(rough))
+        return cls(problem.train, terms, views, triangle, prior, start, np.concatenate(rough))
 
     @property
     def norms(self) -> NDArray:
@@ -147,7 +151,7 @@ class LinearSystem:
         }
 
     def finish(self, coefficients: NDArray, covariance_root: NDArray | None) -> None:
-        """Give the terms their coefficients and their rows of L (L Lᵀ: posterior covariance), or no posterior."""
+        """Give the terms their coefficients, their rows of L (L Lᵀ: posterior covariance; None: none), active sets."""
         cuts = np.cumsum([len(v.coefficients) for v in self.views])[:-1]
         for view, part in zip(self.views, np.split(coefficients, cuts), strict=True):
             view.coefficients = torch.from_numpy(part.copy())
@@ -158,3 +162,6 @@ class LinearSystem:
             shares = np.split(np.pad(covariance_root, ((0, 0), (0, missing))), cuts)
         for term, rows in zip(self.terms, shares, strict=True):
             term.posterior = None if rows is None else torch.from_numpy(rows.copy())
+        for term, view in zip(self.terms, self.views, strict=True):
+            if isinstance(term, DescriptorPotential) and view.prior() is None:
+                keep_active_set(term, self.train)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from ase import Atoms
 
-from cambrian.contracts.extrapolation import ExtrapolationWatch, Outside, Seen, severities, worst
+from cambrian.contracts.extrapolation import ExtrapolationWatch, Outside, Seen, highest_grade, severities, worst
 from cambrian.data.formats.extxyz import frame_text
 from cambrian.data.labelling import charge_and_spin
 from cambrian.data.structure import Structure
@@ -45,9 +45,9 @@ class ExtrapolationGuard:
         self.watch, self.stop_above, self.every, self.say = watch, stop_above, every, say
         self.frames = None if frames is None else Path(frames)
         self.n_looks, self.n_looks_outside, self.n_warnings, self.n_notes = 0, 0, 0, 0
-        self.n_bytes = 0
+        self.n_bytes, self.largest_grade = 0, 0.0
         self.worst: dict[str, Outside] = {}  # by element
-        self._told = [torch.zeros_like(known.lowest) for known in watch.ranges]
+        self._told = [known.lowest.new_zeros(len(known.lowest), known.n_measures) for known in watch.ranges]
 
     @property
     def warnings_per_step(self) -> float:
@@ -63,6 +63,8 @@ class ExtrapolationGuard:
     def judge(self, seen: list[Seen], atoms: Atoms, step: int, time_fs: float) -> str:
         """The same for what was seen of a step."""
         self.n_looks += 1
+        if (graded := highest_grade(seen)) is not None:
+            self.largest_grade = max(self.largest_grade, float(graded.max()))
         n_warnings = sum(int((s.outside > 0).sum()) for s in seen)
         if n_warnings == 0:
             return ""
@@ -85,12 +87,17 @@ class ExtrapolationGuard:
         """What a checkpoint keeps."""
         counts = {name: getattr(self, name) for name in COUNTS}
         worst_of = {element: vars(found) for element, found in self.worst.items()}
-        return counts | {"worst": worst_of, "told": [told.tolist() for told in self._told]}
+        return counts | {
+            "largest_grade": self.largest_grade,
+            "worst": worst_of,
+            "told": [told.tolist() for told in self._told],
+        }
 
     def resume(self, facts: dict[str, Any]) -> None:
         """Go on from a checkpoint; frames kept after it are written anew."""
         for name in COUNTS:
             setattr(self, name, facts[name])
+        self.largest_grade = facts.get("largest_grade", 0.0)
         self.worst = {element: Outside(**found) for element, found in facts["worst"].items()}
         self._told = [torch.tensor(t).to(r.lowest) for t, r in zip(facts["told"], self.watch.ranges, strict=True)]
         if self.frames is not None and self.frames.exists():
