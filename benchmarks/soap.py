@@ -5,7 +5,8 @@
 Silicon, rattled, 216 atoms by default. Medians in µs per atom and ratios. The three differ in their radial functions
 and cutoffs (DScribe: Gaussian orbitals without cutoff function; featomic: its own Gaussian orbitals, shifted cosine),
 not in what is computed: power spectra, and their derivatives by the positions of all neighbors. `pull` is what dynamics
-needs: features and the reverse sweep. Peers that are not installed are left out. One thread: set OMP_NUM_THREADS=1.
+needs: the sums over neighbors and the reverse sweep. Peers that are not installed are left out. Processor time of one
+thread (set OMP_NUM_THREADS=1 and RAYON_NUM_THREADS=1), which a busy machine distorts less than elapsed time.
 """
 
 import argparse
@@ -26,9 +27,9 @@ def median_time(call, repeats: int, n_atoms: int) -> float:
     call()
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         call()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return 1e6 * statistics.median(times) / n_atoms
 
 

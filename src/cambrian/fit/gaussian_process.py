@@ -53,7 +53,7 @@ class GaussianProcess(Solver):
     optimize: which of "energy_sigma", "force_sigma", "virial_sigma" and "delta" (of every kernel) are moved to where
         the data are most probable; those given are where it begins. Groups move along.
     posterior_up_to: number of coefficients up to which the posterior is kept in the model file (8 bytes times their
-        square).
+        square: 8 MB for 1000).
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class GaussianProcess(Solver):
         virial_sigma: float = 0.05,
         groups: dict[str, dict[str, float]] | None = None,
         optimize: tuple[str, ...] = (),
-        posterior_up_to: int = 1000,
+        posterior_up_to: int = 1500,
     ):
         self.sigmas = {"energy": energy_sigma, "force": force_sigma, "virial": virial_sigma}
         self.groups, self.optimize, self.posterior_up_to = groups or {}, tuple(optimize), posterior_up_to
