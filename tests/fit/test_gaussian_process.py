@@ -207,6 +207,29 @@ def test_evidence_finds_the_noise_that_was_planted():
     assert evidence == pytest.approx(figures["log_evidence"], rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    "make", [lambda n: TwoBodyKernel(cutoff=CUTOFF, n_points=8, length=n), lambda n: process(6, exponent=n)]
+)
+def test_evidence_finds_the_shape_of_a_kernel(make, tmp_path):
+    """A maximum: lower where the shape is given a tenth away from the one found, which the file keeps."""
+    data, start = structures(3), 2.0
+
+    def evidence(potential, *optimize) -> float:
+        return fit(potential, data, GaussianProcess(**NOISE, optimize=optimize)).solution.figures["log_evidence"]
+
+    potential = make(start)
+    found = evidence(potential, "shape")
+    shape = potential.linear().shape
+    assert found >= evidence(make(start))
+    assert found == pytest.approx(evidence(make(shape)), rel=1e-9)
+    if 1.05 * start / 4 < shape < 0.95 * start * 4 and shape > 1.0:
+        assert found > max(evidence(make(max(f * shape, 1.0))) for f in (0.9, 1.1))
+    save(potential, tmp_path / "kernel.safetensors")
+    again = load(tmp_path / "kernel.safetensors")
+    graph = graph_of(data[0].atoms, CUTOFF)
+    torch.testing.assert_close(evaluate(again, graph).forces, evaluate(potential, graph).forces, rtol=0, atol=0)
+
+
 def test_groups_have_their_own_noise():
     """A group's noise is that of the formula, and a weight divides it."""
     data = structures(6)

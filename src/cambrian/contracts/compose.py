@@ -206,6 +206,15 @@ class DescriptorRows(Linear):
         """Pass on to the regressor."""
         self.regressor.scale_prior(factor)
 
+    @property
+    def shape(self) -> float | None:
+        """The regressor's."""
+        return self.regressor.shape()
+
+    @shape.setter
+    def shape(self, value: float) -> None:
+        self.regressor.reshape(value)
+
     def rows(self, graph: Graph, *, derivatives: bool = True) -> Rows:
         """Rows from the features and their star-local Jacobian; a whole-structure descriptor is differentiated."""
         near, species = graph.within(self.potential.cutoff), self.potential.species(graph)

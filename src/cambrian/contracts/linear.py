@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cambrian.contracts.evaluate import Leaves, stress_of
+from cambrian.errors import UserError
 from cambrian.graph import Graph
 
 
@@ -53,6 +54,15 @@ class Linear(ABC):
 
     def scale_prior(self, factor: float) -> None:  # noqa: B027 - a flat prior has no scale
         """Let the coefficients vary `factor` times as much a priori: R becomes R / factor."""
+
+    @property
+    def shape(self) -> float | None:
+        """The number that shapes the functions (a kernel's length or exponent), where a solver may change it."""
+        return None
+
+    @shape.setter
+    def shape(self, value: float) -> None:
+        raise UserError(f"{type(self).__name__} has no shape to change")
 
 
 def rows_by_differentiation(

@@ -109,6 +109,14 @@ class BasisRegressor(Regressor, ABC):
     def scale_prior(self, factor: float) -> None:  # noqa: B027 - a flat prior has no scale
         """Let the coefficients vary `factor` times as much a priori."""
 
+    def shape(self) -> float | None:
+        """The number that shapes the basis (a kernel's length or exponent), where a solver may change it."""
+        return None
+
+    def reshape(self, value: float) -> None:
+        """Change that number; raises UserError where there is none."""
+        raise UserError(f"{type(self).__name__} has no shape to change")
+
     def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
         """Energy of each row in eV."""
         return self.basis(features, species) @ self.coefficients

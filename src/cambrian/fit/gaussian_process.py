@@ -18,13 +18,13 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import scipy.linalg
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 
 from cambrian.contracts.linear import Linear
 from cambrian.contracts.potential import Potential, Sum
@@ -40,6 +40,7 @@ from cambrian.math.voigt import voigt
 
 KINDS = ("energy", "force", "virial")
 WIDEST = 1e4  # how far from where it starts an optimized number may go, either way
+REACH, TRIALS = 4.0, 12  # the same for shapes, and how many are tried
 
 
 class GaussianProcess(Solver):
@@ -50,8 +51,9 @@ class GaussianProcess(Solver):
     virial_sigma: noise of virials, eV/atom, √N times as much for N atoms.
     groups: other noise by group, in the same units: {group: {energy, force, virial}}. A weight w of a structure divides
         its noise by w.
-    optimize: which of "energy_sigma", "force_sigma", "virial_sigma" and "delta" (of every kernel) are moved to where
-        the data are most probable; those given are where it begins. Groups move along.
+    optimize: which of "energy_sigma", "force_sigma", "virial_sigma", "delta" (of every kernel) and "shape" (exponent
+        or length of every kernel) are moved to where the data are most probable; those given are where it begins.
+        Groups move along. Rows are computed anew for every shape that is tried, for nothing else.
     posterior_up_to: number of coefficients up to which the posterior is kept in the model file (8 bytes times their
         square: 8 MB for 1000).
     """
@@ -68,7 +70,7 @@ class GaussianProcess(Solver):
     ):
         self.sigmas = {"energy": energy_sigma, "force": force_sigma, "virial": virial_sigma}
         self.groups, self.optimize, self.posterior_up_to = groups or {}, tuple(optimize), posterior_up_to
-        known = [*(f"{kind}_sigma" for kind in KINDS), "delta"]
+        known = [*(f"{kind}_sigma" for kind in KINDS), "delta", "shape"]
         strange = [name for name in self.optimize if name not in known]
         if strange:
             raise UserError(f"a Gaussian process can optimize {', '.join(known)}, not {strange[0]}")
@@ -87,9 +89,8 @@ class GaussianProcess(Solver):
                 f"no structure belongs to group '{strange[0]}'; the groups are {', '.join(problem.train.groups)}"
             )
         views = problem.linear_terms()
+        shape_notes = self._shape(problem, views)
         observed = self._observed(problem, views)
-        if not any(observed.counts.values()):
-            raise UserError("no structure has a label to fit to (energy, forces or stress)")
         sigmas, factors, notes = self._optimized(problem, observed)
         found = observed.solved(sigmas, factors)
         for view, part, factor in zip(views, np.split(found.coefficients, observed.edges), factors, strict=True):
@@ -99,7 +100,7 @@ class GaussianProcess(Solver):
         figures = {"n_rows": sum(observed.counts.values()), "n_coefficients": len(found.coefficients)}
         figures |= {f"{kind}_sigma": sigma for kind, sigma in sigmas.items() if observed.counts[kind]}
         figures |= {"log_evidence": found.log_evidence}
-        return Solution(notes=notes, figures=figures)
+        return Solution(notes=shape_notes + notes, figures=figures)
 
     def _observed(self, problem: Problem, views: list[Linear]) -> "Observed":
         """Rows of all labels, folded by kind, for noise 1."""
@@ -114,7 +115,30 @@ class GaussianProcess(Solver):
                 noise = self.groups.get(s.group, {}).get(kind, self.sigmas[kind])
                 observed.add(kind, X, y, weight * self.sigmas[kind] / noise)
             problem.progress("rows", (k + 1) / len(problem.train), f"{k + 1} of {len(problem.train)} structures")
+        if not any(observed.counts.values()):
+            raise UserError("no structure has a label to fit to (energy, forces or stress)")
         return observed
+
+    def _shape(self, problem: Problem, views: list[Linear]) -> list[str]:
+        """Set the shape of each kernel in turn to that of the highest evidence; what changed."""
+        notes = []
+        for k, view in enumerate(views if "shape" in self.optimize else []):
+            start = view.shape
+            if start is None:
+                continue
+
+            def cost(log_factor: float, view=view, start=start) -> float:
+                view.shape = start * math.exp(log_factor)
+                observed = self._observed(problem, views)
+                sigmas, factors, _ = self._optimized(problem, observed)
+                return -observed.solved(sigmas, factors).log_evidence
+
+            limit = math.log(REACH)
+            options = {"maxiter": TRIALS, "xatol": 0.02}
+            best = minimize_scalar(cost, bounds=(-limit, limit), method="bounded", options=options)
+            cost(float(cast(Any, best).x))
+            notes.append(f"shape of kernel {k + 1} {start:.3g} became {view.shape:.3g} by the evidence")
+        return notes
 
     def _optimized(self, problem: Problem, observed: "Observed") -> tuple[dict[str, float], list[float], list[str]]:
         """Noise and factors of δ of the highest evidence, and what changed."""

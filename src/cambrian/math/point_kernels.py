@@ -25,9 +25,14 @@ EMPTY = 1e-12  # length of a feature vector below which an environment counts as
 
 
 class PointKernel(Configurable, ABC):
-    """A positive function of two feature vectors, 1 between equal ones."""
+    """A positive function of two feature vectors, 1 between equal ones; `shape` is the one number it depends on."""
 
     rooms = ("math",)
+    shape: float
+
+    @abstractmethod
+    def shaped(self, value: float) -> "PointKernel":
+        """The same with another number."""
 
     @abstractmethod
     def values(
@@ -58,7 +63,11 @@ class PowerKernel(PointKernel):
     def __init__(self, *, exponent: float = 4.0):
         if exponent < 1:
             raise UserError(f"the exponent of a power kernel is 1 or more, not {exponent}")
-        self.exponent = exponent
+        self.exponent = self.shape = exponent
+
+    def shaped(self, value: float) -> "PowerKernel":
+        """Another exponent, 1 at least."""
+        return PowerKernel(exponent=max(value, 1.0))
 
     def values(
         self, x: Float[Tensor, "rows features"], points: Float[Tensor, "points features"]
@@ -99,7 +108,11 @@ class SquaredExponential(PointKernel):
     def __init__(self, *, length: float = 1.0):
         if length <= 0:
             raise UserError(f"the length of a Gaussian kernel must be positive, not {length}")
-        self.length = length
+        self.length = self.shape = length
+
+    def shaped(self, value: float) -> "SquaredExponential":
+        """Another length."""
+        return SquaredExponential(length=value)
 
     def values(
         self, x: Float[Tensor, "rows features"], points: Float[Tensor, "points features"]

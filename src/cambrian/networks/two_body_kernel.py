@@ -29,6 +29,7 @@ class TwoBodyKernel(Potential):
     """
 
     points: Float[Tensor, "pairs points"]
+    length: Tensor
 
     def __init__(
         self,
@@ -43,8 +44,9 @@ class TwoBodyKernel(Potential):
         super().__init__()
         if not (cutoff > 0 and length > 0 and delta > 0 and jitter > 0 and n_points > 0):
             raise UserError("cutoff, length, delta, jitter and n_points of a two-body kernel must be above 0")
-        self.cutoff, self.n_points, self.length = cutoff, n_points, length
+        self.cutoff, self.n_points = cutoff, n_points
         self.envelope, self.jitter = envelope, jitter
+        self.register_buffer("length", torch.tensor(float(length), dtype=torch.float64))
         self.register_buffer("delta", torch.tensor(float(delta), dtype=torch.float64))
         self.register_buffer("points", torch.zeros(0, n_points, dtype=torch.float64))
         self.weights = nn.Parameter(torch.zeros(0, n_points, dtype=torch.float64))
@@ -119,6 +121,15 @@ class TwoBodyRows(Linear):
     def scale_prior(self, factor: float) -> None:
         """Multiply δ."""
         self.potential.delta = self.potential.delta * factor
+
+    @property
+    def shape(self) -> float:
+        """θ, Å."""
+        return float(self.potential.length)
+
+    @shape.setter
+    def shape(self, value: float) -> None:
+        self.potential.length = torch.tensor(float(value), dtype=torch.float64)
 
     def rows(self, graph: Graph, *, derivatives: bool = True) -> Rows:
         """Rows in closed form: a curve pulls along its edge."""

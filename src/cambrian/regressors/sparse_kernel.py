@@ -51,11 +51,13 @@ class SparseKernel(BasisRegressor):
         super().__init__()
         if delta <= 0 or jitter <= 0:
             raise UserError("delta and jitter of a sparse kernel must be above 0")
-        self.n_points, self.kernel, self.choice, self.jitter = n_points, kernel, choice, jitter
+        self.n_points, self.choice, self.jitter = n_points, choice, jitter
+        self._given = kernel
         self.symbols: list[str] = []
         self._watched: Watched | None = None
         self._forms: list[Tensor] = []
         self.coefficients = nn.Parameter(torch.zeros(0, dtype=torch.float64))
+        self.register_buffer("number", torch.tensor(float(kernel.shape), dtype=torch.float64))
         self.register_buffer("delta", torch.tensor(float(delta), dtype=torch.float64))
         self.register_buffer("n_species", torch.tensor(1))
         self.register_buffer("points", torch.zeros(0, 0, dtype=torch.float64))
@@ -142,6 +144,20 @@ class SparseKernel(BasisRegressor):
         blocks = [self.factor(s) / self.delta for s in range(int(self.n_species))]
         return torch.block_diag(*blocks)
 
+    @property
+    def kernel(self) -> PointKernel:
+        """The kernel as it is now."""
+        number = float(self.number)
+        return self._given if number == self._given.shape else self._given.shaped(number)
+
+    def shape(self) -> float:
+        """The exponent or length of the kernel."""
+        return float(self.number)
+
+    def reshape(self, value: float) -> None:
+        """Change it; the points stay."""
+        self.number = torch.tensor(float(self._given.shaped(value).shape), dtype=torch.float64)
+
     def scale_prior(self, factor: float) -> None:
         """Multiply δ."""
         self.delta = self.delta * factor
@@ -174,7 +190,7 @@ class SparseKernel(BasisRegressor):
         """
         if self.kernel.form(self.points[:1], self.coefficients[:1]) is None or len(self.points) <= self.points.shape[1]:
             return None
-        tensors = [self.coefficients, self.points]
+        tensors = [self.coefficients, self.points, self.number]
         if self._watched is None or not self._watched.unchanged(tensors):
             with torch.no_grad():
                 of_species = [self.point_species == s for s in range(int(self.n_species))]
