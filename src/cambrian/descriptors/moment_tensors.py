@@ -131,6 +131,16 @@ class MomentTensors(Descriptor):
             largest[largest == 0] = 1.0
             self.radial /= largest.sqrt()[:, None, :, None]
 
+    @property
+    def shape(self) -> Float[Tensor, "elements parameters"]:
+        """`radial` of each center's element in one row; assign to set it."""
+        return self.radial.detach().flatten(1).clone()
+
+    @shape.setter
+    def shape(self, values: Float[Tensor, "elements parameters"]) -> None:
+        with torch.no_grad():
+            self.radial.copy_(values.reshape(self.radial.shape))
+
     def features(self, graph: Graph) -> Float[Tensor, "atoms features"]:
         """The scalars of every atom; differentiable in r_ij and in `radial`."""
         return self._polynomial(self._unused_table()).features(self._known(graph), self.radial_functions)
@@ -184,7 +194,9 @@ class MomentTensors(Descriptor):
 
     def moment_polynomial(self) -> MomentPolynomial:
         """The same with radial functions as tables, for compiled loops."""
-        return self._polynomial(RadialTable.of(self.radial_functions, self._cutoffs(), PIECES))
+        nodes = _chebyshev_nodes(float(self.closest), self.cutoff, self.n_radial).to(self.radial)
+        radial = torch.einsum("pdb,stmb->stpdm", nodes, self.radial.detach()).contiguous()
+        return self._polynomial(RadialTable(self._cutoffs(), radial))
 
     def name_of(self, atomic_number: int, feature: int) -> str:
         """The product of moments, and how many indices each two of them share."""
@@ -255,6 +267,16 @@ def _given(scalars: list) -> list[Contraction]:
 @cache
 def _program(chosen: tuple[Contraction, ...]) -> ContractionTerms:
     return ContractionTerms(list(chosen))
+
+
+@cache
+def _chebyshev_nodes(closest: float, cutoff: float, n: int) -> Float[Tensor, "pieces 3 n"]:
+    """The table of Q_β, of which every f_μ is a sum."""
+
+    def functions(distance: Tensor, center: Tensor, neighbor: Tensor) -> Tensor:
+        return chebyshev_functions(distance, distance.new_tensor(closest), cutoff, n)
+
+    return RadialTable.of(functions, torch.full((1, 1), cutoff, dtype=torch.float64), PIECES).nodes[0, 0]
 
 
 @cache
