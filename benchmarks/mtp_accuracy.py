@@ -35,9 +35,8 @@ def microseconds(potential, atoms) -> float:
 
 def main() -> None:
     elements = [a for a in sys.argv[1:] if not a.startswith("--")] or ["Si", "Li"]
-    print(
-        f"{'test set':34s} {'scalars':>7s} {'E MAE':>7s} {'E RMSE':>7s} {'F MAE':>7s} {'F RMSE':>7s} {'fit s':>6s} µs/atom"
-    )
+    head = f"{'E MAE':>7s} {'E RMSE':>7s} {'F MAE':>7s} {'F RMSE':>7s} {'fit s':>6s} µs/atom"
+    print(f"{'test set':34s} {'scalars':>7s} {head}")
     for element in elements:
         train, test = (read(DATA / f"{element}_{part}.extxyz") for part in ("training", "test"))
         models = {"mtp": mtp()}
@@ -52,10 +51,8 @@ def main() -> None:
             forces = f"{f['force_mae']:7.4f} {f['force_rmse']:7.4f}"
             (term,) = [t for t in result.potential.terms() if t.linear() is not None]
             cost = microseconds(result.potential, test[0].atoms)
-            print(
-                f"{element + ' ' + name:34s} {term.descriptor.n_features:7d} {energies} {forces} {seconds:6.1f} {cost:5.1f}",
-                flush=True,
-            )
+            about = f"{element + ' ' + name:34s} {term.descriptor.n_features:7d}"
+            print(f"{about} {energies} {forces} {seconds:6.1f} {cost:5.1f}", flush=True)
 
 
 if __name__ == "__main__":
