@@ -20,7 +20,7 @@ RadialFunctions = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 NEAREST = 0.5  # Å; nearer, a table need not be exact
 FEWEST, MOST = 256, 8192  # pieces
-ACCURACY = 1e-13  # of values, relative to the largest; of slopes ten times that
+ACCURACY = 1e-12  # of values, relative to the largest; of slopes twenty times that
 REFUSED = 1e-9
 
 
@@ -49,7 +49,7 @@ class RadialTable:
     def of(
         cls, function: RadialFunctions, cutoffs: Float[Tensor, "species species"], pieces: int | None = None
     ) -> "RadialTable":
-        """The table of a torch function, as fine as 1e-13 of its largest values and 1e-12 of its slopes need.
+        """The table of a torch function, as fine as 1e-12 of its largest values and 2e-11 of its slopes need.
 
         `function` must be smooth inside the cutoff (where its third derivative jumps, a node should lie: give
         `pieces`), finite above 0, and differentiable twice in forward mode. Its gradient is not followed.
@@ -62,7 +62,7 @@ class RadialTable:
         while True:
             table = cls(cutoffs, _nodes(function, cutoffs, pieces))
             value_error, slope_error = table._errors(function)
-            if value_error < ACCURACY and slope_error < 10 * ACCURACY:
+            if value_error < ACCURACY and slope_error < 20 * ACCURACY:
                 return table
             if pieces == MOST:
                 if max(value_error, slope_error) < REFUSED:

@@ -42,10 +42,10 @@ int run_in_use(const MomentJob &job) {
 }
 
 int run(const cambrian_moments *kernel, const cambrian_stars *stars, MomentJob job) try {
-  const int64_t n_atoms = stars->n_atoms, width = isa_width();
+  const int64_t n_atoms = stars->n_atoms;
   if (!finite(stars->r_ij, 3 * stars->first[n_atoms])) return 2;
-  const Batches batches = job.folded ? Batches(n_atoms, width, kernel->plan->n_species, stars->species)
-                                     : Batches(n_atoms, width);
+  const Batches batches = job.folded ? Batches(n_atoms, kAtomsAtOnce, kernel->plan->n_species, stars->species)
+                                     : Batches(n_atoms, kAtomsAtOnce);
   job.plan = kernel->plan;
   job.stars = *stars;
   job.threads = n_threads();

@@ -43,7 +43,7 @@ void products(const MomentPlan &p, const Block &k) {
   for (int i = 1; i < p.n_columns; ++i) k.angular[i] = k.n[p.axis[i]] * k.angular[p.parent[i]];
 }
 
-// g = sum over k of weight[k] grad Y_k; `weight` is destroyed.
+// g = sum over k of weight[k] grad Y_k.
 void pull_harmonics(const MomentPlan &p, const Block &k, const vec *weight, vec *g) {
   Azimuth a;
   powers(p.degree, k.n, a);
@@ -65,12 +65,17 @@ void pull_harmonics(const MomentPlan &p, const Block &k, const vec *weight, vec 
   g[0] = gx, g[1] = gy, g[2] = gz;
 }
 
-void pull_products(const MomentPlan &p, const Block &k, vec *weight, vec *g) {
-  g[0] = g[1] = g[2] = vec{};
-  for (int i = p.n_columns - 1; i > 0; --i) {
-    g[p.axis[i]] += weight[i] * k.angular[p.parent[i]];
-    weight[p.parent[i]] += weight[i] * k.n[p.axis[i]];
+void pull_products(const MomentPlan &p, const Block &k, const vec *weight, vec *g) {
+  vec x = {}, y = {}, z = {};
+  for (int i = 0; i < p.n_raised; ++i) {
+    const int *up = p.raised + 3 * i;
+    const double *count = p.count + 3 * i;
+    const vec own = k.angular[i];
+    x += count[0] * weight[up[0]] * own;
+    y += count[1] * weight[up[1]] * own;
+    z += count[2] * weight[up[2]] * own;
   }
+  g[0] = x, g[1] = y, g[2] = z;
 }
 
 // grad[3 k + c] of every column.

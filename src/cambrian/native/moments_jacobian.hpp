@@ -2,7 +2,7 @@
 // moments_kernel.cpp.
 #pragma once
 
-// d(R_q Y_k)/dr of all moments of the block's species: push[3 v + c].
+// d(R_q Y_k)/dr of all moments of the block's kind: push[3 v + c].
 void push_moments(const MomentPlan &p, const Block &k, vec *grad, vec *push) {
   gradients(p, k, grad);
   for (int i = 0; i < p.n_columns; ++i) {  // on the sphere, over r
@@ -10,7 +10,7 @@ void push_moments(const MomentPlan &p, const Block &k, vec *grad, vec *push) {
     const vec along = g[0] * k.n[0] + g[1] * k.n[1] + g[2] * k.n[2];
     for (int c = 0; c < 3; ++c) g[c] = k.inverse * (g[c] - along * k.n[c]);
   }
-  const Kind &kind = p.kinds[k.species];
+  const Kind &kind = p.kinds[k.kind];
   for (int n = 0; n < kind.n_panels; ++n) {
     const Panel &panel = kind.panels[n];
     for (int j = 0; j < panel.n_rows; ++j) {
@@ -45,7 +45,7 @@ void differentiate_block(const MomentJob &job, const Block &k, const double *lea
     vec x = {}, y = {}, z = {};
     for (int i = 0; i < program.n_moments; ++i) {
       const int v = program.touched[i];
-      if (p.species[v] >= 0 && p.species[v] != k.species) continue;
+      if (p.species[v] >= 0 && p.species[v] != k.kind) continue;
       const vec *push = b.push + 3 * (size_t)v;
       x += leaf[i] * push[0];
       y += leaf[i] * push[1];
@@ -59,7 +59,7 @@ void differentiate_block(const MomentJob &job, const Block &k, const double *lea
 
 void differentiate(const MomentJob &job, int size, Buffers &b) {
   const MomentPlan &p = *job.plan;
-  vec *leaf = b.leaf;
+  wide *leaf = b.leaf;
   for (int f = 0; f < p.n_features; ++f) {
     sweep(p, p.features[f], b.node, b.slope);
     for (int i = 0; i < p.features[f].n_moments; ++i) *leaf++ = b.slope[p.features[f].touched[i]];

@@ -4,7 +4,9 @@
 
 namespace cambrian {
 
-// Atoms go through in batches of one vector width. Which outputs are set says what to compute.
+constexpr int kAtomsAtOnce = 8;
+
+// Atoms go through in batches of kAtomsAtOnce. Which outputs are set says what to compute.
 struct MomentJob {
   const MomentPlan *plan;
   cambrian_stars stars;

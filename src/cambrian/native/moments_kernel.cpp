@@ -13,30 +13,30 @@
 
 namespace {
 
-// Edges inside their cutoff, species by species in whole blocks; the others' outputs are zero.
+// Edges inside their cutoff, kind by kind in whole blocks; the others' outputs are zero.
 int stage_edges(const MomentJob &job, int64_t atom, Buffers &b, Block *block) {
   const MomentPlan &p = *job.plan;
   const cambrian_stars &s = job.stars;
   const double *cutoffs = p.cutoffs + s.species[atom] * p.n_species;
   int n = 0;
-  for (int t = 0; t < p.n_species; ++t) {
-    const double square = cutoffs[t] * cutoffs[t];
+  for (int kind = 0; kind < p.n_kinds; ++kind) {
     const int begin = n;
     for (int64_t e = s.first[atom]; e < s.first[atom + 1]; ++e) {
-      if (s.species[s.neighbor[e]] != t) continue;
+      const int64_t t = s.species[s.neighbor[e]];
+      if (p.n_kinds > 1 && t != kind) continue;
       const double *r = s.r_ij + 3 * e;
-      const bool inside = r[0] * r[0] + r[1] * r[1] + r[2] * r[2] < square;
+      const bool inside = r[0] * r[0] + r[1] * r[1] + r[2] * r[2] < cutoffs[t] * cutoffs[t];
       for (int c = 0; c < 3; ++c) b.staged[3 * n + c] = r[c];
-      b.staged_edge[n] = e;
+      b.staged_edge[n] = e, b.staged_species[n] = int(t);
       n += inside;
       if (!inside && job.pull) std::memset(job.pull + 3 * e, 0, 3 * sizeof(double));
       if (!inside && job.jacobian) std::memset(job.jacobian + 3 * e * p.n_features, 0, 3 * p.n_features * sizeof(double));
     }
     for (; n % W; ++n) {
       b.staged[3 * n] = 1, b.staged[3 * n + 1] = b.staged[3 * n + 2] = 0;
-      b.staged_edge[n] = -1;
+      b.staged_edge[n] = -1, b.staged_species[n] = 0;
     }
-    for (int k = begin; k < n; k += W) block[k / W].species = t;
+    for (int k = begin; k < n; k += W) block[k / W].kind = kind;
   }
   return n / W;
 }
@@ -51,34 +51,47 @@ void weigh(vec t, vec rate, vec *w) {
   w[8] = 0.5 * rate * t * u2 * (2 - 5 * t), w[11] = -0.5 * rate * u * t2 * (2 - 5 * u);
 }
 
-// Radial functions in the lanes, then transposed.
-void read_table(const MomentPlan &p, const double *table, double cutoff, vec r, Block &k) {
-  const double rate = p.pieces / cutoff;
+// One neighbor a row, radial functions in the lanes: those of one piece between two nodes.
+void read_rows(const double *left, int stride, int n, const double *weight, double *value, double *slope) {
+  vec w[12];
+  for (int i = 0; i < 12; ++i) w[i] = all(weight[i * W]);
+  for (int q = 0; q < n; q += W) {
+    vec f = {}, df = {};
+    for (int i = 0; i < 6; ++i) {
+      const vec node = *reinterpret_cast<const vec *>(left + i * stride + q);
+      f += w[i] * node;
+      df += w[i + 6] * node;
+    }
+    *reinterpret_cast<vec *>(value + q) = f;
+    *reinterpret_cast<vec *>(slope + q) = df;
+  }
+}
+
+void read_table(const MomentPlan &p, int64_t center, const int *species, vec r, Buffers &b, Block &k) {
+  vec rate, fraction, weight[12];
+  for (int l = 0; l < W; ++l) rate[l] = p.pieces / p.cutoffs[center * p.n_species + species[l]];
   const vec x = r * rate;
-  vec fraction, weight[12];
-  int64_t left[W];
+  const double *left[W];
   for (int l = 0; l < W; ++l) {
     int64_t piece = int64_t(x[l]);
     piece = piece < 1 ? 1 : piece > p.pieces - 1 ? p.pieces - 1 : piece;
     fraction[l] = x[l] - double(piece);
-    left[l] = (piece - 1) * 3 * p.stride;
+    left[l] = p.nodes + ((center * p.n_species + species[l]) * p.pieces + piece - 1) * 3 * p.stride;
   }
-  weigh(fraction, all(rate), weight);
-  double w[12][W];
-  std::memcpy(w, weight, sizeof w);
-  for (int l = 0; l < W; ++l)
+  weigh(fraction, rate, weight);
+  const int n = round_up(p.n_radial);
+  double *rows = b.table;
+  for (int l = 0; l < W; ++l, rows += 2 * p.stride) {
     if (k.edge[l] < 0)
-      for (int i = 0; i < 12; ++i) w[i][l] = 0;
-  for (int q = 0; q < p.n_radial; q += W) {
+      std::memset(rows, 0, 2 * p.stride * sizeof(double));
+    else
+      read_rows(left[l], p.stride, n, reinterpret_cast<const double *>(weight) + l, rows, rows + p.stride);
+  }
+  for (int q = 0; q < n; q += W) {
     vec value[W], slope[W];
     for (int l = 0; l < W; ++l) {
-      vec f = {}, df = {};
-      for (int i = 0; i < 6; ++i) {
-        const vec node = *reinterpret_cast<const vec *>(table + left[l] + i * p.stride + q);
-        f += w[i][l] * node;
-        df += w[i + 6][l] * node;
-      }
-      value[l] = f, slope[l] = df;
+      value[l] = *reinterpret_cast<const vec *>(b.table + 2 * l * p.stride + q);
+      slope[l] = *reinterpret_cast<const vec *>(b.table + (2 * l + 1) * p.stride + q);
     }
     transpose(value);
     transpose(slope);
@@ -87,18 +100,19 @@ void read_table(const MomentPlan &p, const double *table, double cutoff, vec r, 
   }
 }
 
-void make_block(const MomentJob &job, int64_t atom, const double *staged, const int64_t *edge, Block &k) {
+// The block's neighbors are staged from `first` on.
+void make_block(const MomentJob &job, int64_t atom, int first, Buffers &b, Block &k) {
   const MomentPlan &p = *job.plan;
+  const double *staged = b.staged + 3 * first;
   vec d[3];
   for (int l = 0; l < W; ++l) {
     for (int c = 0; c < 3; ++c) d[c][l] = staged[3 * l + c];
-    k.edge[l] = edge[l];
+    k.edge[l] = b.staged_edge[first + l];
   }
   const vec r = root(d[0] * d[0] + d[1] * d[1] + d[2] * d[2] + 1e-40);
   k.inverse = 1 / r;
   for (int c = 0; c < 3; ++c) k.n[c] = d[c] * k.inverse;
-  const int64_t pair = job.stars.species[atom] * p.n_species + k.species;
-  read_table(p, p.nodes + pair * p.pieces * 3 * p.stride, p.cutoffs[pair], r, k);
+  read_table(p, job.stars.species[atom], b.staged_species + first, r, b, k);
   p.family == CAMBRIAN_HARMONICS ? harmonics(p, k) : products(p, k);
 }
 
@@ -142,22 +156,24 @@ void finish_moments(Buffers &b, int lane) {
   }
 }
 
-// Lanes of `n` (a multiple of W) numbers a row <-> vectors.
-void rows_to_lanes(const double *rows, int n, vec *into) {
-  for (int i = 0; i < n; i += W) {
-    vec v[W];
-    for (int l = 0; l < W; ++l) v[l] = *reinterpret_cast<const vec *>(rows + (size_t)l * n + i);
-    transpose(v);
-    std::memcpy(into + i, v, sizeof v);
-  }
+// kBatch rows of `n` (a multiple of W) numbers <-> numbers of all atoms.
+void rows_to_lanes(const double *rows, int n, wide *into) {
+  for (int i = 0; i < n; i += W)
+    for (int part = 0; part < kBatch / W; ++part) {
+      vec v[W];
+      for (int l = 0; l < W; ++l) v[l] = *reinterpret_cast<const vec *>(rows + (size_t)(part * W + l) * n + i);
+      transpose(v);
+      for (int l = 0; l < W; ++l) into[i + l].v[part] = v[l];
+    }
 }
-void lanes_to_rows(const vec *from, int n, double *rows) {
-  for (int i = 0; i < n; i += W) {
-    vec v[W];
-    std::memcpy(v, from + i, sizeof v);
-    transpose(v);
-    for (int l = 0; l < W; ++l) *reinterpret_cast<vec *>(rows + (size_t)l * n + i) = v[l];
-  }
+void lanes_to_rows(const wide *from, int n, double *rows) {
+  for (int i = 0; i < n; i += W)
+    for (int part = 0; part < kBatch / W; ++part) {
+      vec v[W];
+      for (int l = 0; l < W; ++l) v[l] = from[i + l].v[part];
+      transpose(v);
+      for (int l = 0; l < W; ++l) *reinterpret_cast<vec *>(rows + (size_t)(part * W + l) * n + i) = v[l];
+    }
 }
 
 #include "moments_products.hpp"
@@ -179,7 +195,7 @@ inline void pull_tile(const Panel &panel, int offset, const double *w, const Blo
 
 void pull_block(const MomentJob &job, const Block &k, const double *w, Buffers &b) {
   const MomentPlan &p = *job.plan;
-  const Kind &kind = p.kinds[k.species];
+  const Kind &kind = p.kinds[k.kind];
   vec *values = b.columns, *slopes = b.columns + p.n_columns;
   std::memset(values, 0, 2 * p.n_columns * sizeof(vec));
   for (int n = 0; n < kind.n_panels; ++n) {
@@ -206,7 +222,7 @@ void pull_block(const MomentJob &job, const Block &k, const double *w, Buffers &
 void gather(const MomentJob &job, const int64_t *atom, int size, Buffers &b) {
   const MomentPlan &p = *job.plan;
   b.first_block[0] = 0;
-  for (int l = 0; l < W; ++l) {
+  for (int l = 0; l < kBatch; ++l) {
     Block *block = b.block + b.first_block[l];
     const int count = l < size ? stage_edges(job, atom[l], b, block) : 0;
     std::memset(b.sum, 0, b.n_rows * sizeof(vec));
@@ -214,11 +230,11 @@ void gather(const MomentJob &job, const int64_t *atom, int size, Buffers &b) {
       vec *kept = b.kept + (size_t)(b.first_block[l] + k) * b.size_of_block;
       block[k].radial = kept, block[k].slope = kept + p.stride;
       block[k].angular = kept + 2 * p.stride, block[k].polar = block[k].angular + p.n_columns;
-      make_block(job, atom[l], b.staged + 3 * W * k, b.staged_edge + W * k, block[k]);
+      make_block(job, atom[l], W * k, b, block[k]);
     }
     for (int from = 0, to; from < count; from = to) {
-      for (to = from + 1; to < count && block[to].species == block[from].species;) ++to;
-      add_moments(p.kinds[block[from].species], block + from, to - from, b.sum);
+      for (to = from + 1; to < count && block[to].kind == block[from].kind;) ++to;
+      add_moments(p.kinds[block[from].kind], block + from, to - from, b.sum);
     }
     finish_moments(b, l);
     b.first_block[l + 1] = b.first_block[l] + count;
@@ -229,7 +245,7 @@ void run_batch(const MomentJob &job, int64_t n, Buffers &b) {
   const MomentPlan &p = *job.plan;
   const int64_t begin = job.batch[n];
   const int size = int(job.batch[n + 1] - begin);
-  int64_t atom[W];
+  int64_t atom[kBatch];
   for (int l = 0; l < size; ++l) atom[l] = job.order ? job.order[begin + l] : begin + l;
   gather(job, atom, size, b);
   rows_to_lanes(b.rows, b.n_rows, b.node);
@@ -241,9 +257,9 @@ void run_batch(const MomentJob &job, int64_t n, Buffers &b) {
   }
   if (!job.pull) return;
   if (job.folded) {
-    std::memset(b.slope, 0, p.n_moments * sizeof(vec));
-    const vec energy = sweep(p, job.folded[job.stars.species[atom[0]]], b.node, b.slope);
-    for (int l = 0; l < size; ++l) job.energies[atom[l]] = energy[l];
+    std::memset(b.slope, 0, p.n_moments * sizeof(wide));
+    const wide energy = sweep(p, job.folded[job.stars.species[atom[0]]], b.node, b.slope);
+    for (int l = 0; l < size; ++l) job.energies[atom[l]] = energy.v[l / W][l % W];
   } else {
     sweep_slopes(job, atom, size, b);
   }
@@ -264,7 +280,7 @@ int CAMBRIAN_JOIN(run_moments_, CAMBRIAN_ISA)(const MomentJob &job) {
     for (int64_t k = job.batch[n]; k < job.batch[n + 1]; ++k) {
       const int64_t atom = job.order ? job.order[k] : k;
       const int count = int(job.stars.first[atom + 1] - job.stars.first[atom]);
-      blocks += count / W + (count < job.plan->n_species ? count : job.plan->n_species);
+      blocks += count / W + (count < job.plan->n_kinds ? count : job.plan->n_kinds);
       max_neighbors = count > max_neighbors ? count : max_neighbors;
     }
     max_blocks = blocks > max_blocks ? blocks : max_blocks;

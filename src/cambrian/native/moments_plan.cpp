@@ -42,7 +42,8 @@ struct ProgramOwner {
 struct PlanOwner {
   MomentPlan plan{};
   std::vector<double> cutoffs, nodes, recursion;
-  std::vector<int> parent, axis, species;
+  std::vector<int> parent, axis, raised, species;
+  std::vector<double> count;
   std::deque<KindArrays> kind_arrays;
   std::vector<Kind> kinds;
   std::vector<Node> inner, finals;
@@ -75,21 +76,23 @@ KindArrays build_kind(std::vector<Run> runs) {
   return kind;
 }
 
-// New numbers of the moments, and the panels of every species.
+// New numbers of the moments, and the panels of every kind.
 std::vector<int> place_moments(const cambrian_polynomial &p, PlanOwner &o) {
   std::vector<std::array<int64_t, 4>> sorted;
   for (int64_t v = 0; v < p.n_moments; ++v)
     sorted.push_back({p.moments[3 * v], p.moments[3 * v + 1], p.moments[3 * v + 2], v});
   std::sort(sorted.begin(), sorted.end());
   std::vector<int> place(p.n_moments);
-  std::vector<std::vector<Run>> runs(p.n_species);
+  const bool alike = p.n_species > 0 && (sorted.empty() || sorted.back()[0] < 0);
+  o.plan.n_kinds = alike ? 1 : int(p.n_species);
+  std::vector<std::vector<Run>> runs(o.plan.n_kinds);
   for (int begin = 0, n = int(p.n_moments); begin < n;) {
     const auto &first = sorted[begin];
     int end = begin + 1;
     while (end < n && sorted[end][0] == first[0] && sorted[end][1] == first[1] && sorted[end][2] == first[2] + end - begin)
       ++end;
     const Run run{int(first[2]), int(first[2]) + end - begin, {int(first[1]), begin}};
-    for (int t = 0; t < p.n_species; ++t)
+    for (int t = 0; t < o.plan.n_kinds; ++t)
       if (first[0] == t || first[0] < 0) runs[t].push_back(run);
     for (int v = begin; v < end; ++v) place[sorted[v][3]] = v, o.species.push_back(int(first[0]));
     begin = end;
@@ -187,6 +190,13 @@ void add_program(const PlanOwner &o, const std::map<int, double> &weights, Progr
                            a.inner.data(), int(a.inner.size()), a.touched.data(), int(a.touched.size()), n_moments});
 }
 
+using Column = std::pair<std::array<int, 3>, int>;
+std::vector<Column> by_number(const std::map<std::array<int, 3>, int> &columns) {
+  std::vector<Column> sorted(columns.begin(), columns.end());
+  std::sort(sorted.begin(), sorted.end(), [](const Column &a, const Column &b) { return a.second < b.second; });
+  return sorted;
+}
+
 void build_angular(const cambrian_polynomial &p, PlanOwner &o) {
   const int degree = int(p.degree);
   if (p.family == CAMBRIAN_HARMONICS) {
@@ -216,6 +226,16 @@ void build_angular(const cambrian_polynomial &p, PlanOwner &o) {
         o.axis.push_back(axis);
       }
   o.plan.n_columns = int(o.parent.size());
+  for (const auto &[e, k] : by_number(column)) {
+    if (e[0] + e[1] + e[2] == degree) break;
+    for (int c = 0; c < 3; ++c) {
+      std::array<int, 3> up = e;
+      ++up[c];
+      o.raised.push_back(column.at(up));
+      o.count.push_back(up[c]);
+    }
+    ++o.plan.n_raised;
+  }
 }
 
 void copy_table(const cambrian_polynomial &p, PlanOwner &o) {
@@ -249,6 +269,7 @@ MomentPlan *build_moment_plan(const cambrian_polynomial &p, PlanOwner *&owner) {
     add_program(o, weights, o.features);
   }
   plan.recursion = o.recursion.data(), plan.parent = o.parent.data(), plan.axis = o.axis.data();
+  plan.raised = o.raised.data(), plan.count = o.count.data();
   plan.species = o.species.data();
   plan.kinds = o.kinds.data(), plan.inner = o.inner.data(), plan.finals = o.finals.data(), plan.terms = o.terms.data();
   plan.feature_first = o.feature_first.data(), plan.entries = o.entries.data();

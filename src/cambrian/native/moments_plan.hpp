@@ -11,7 +11,7 @@
 
 namespace cambrian {
 
-// Moments of neighbors of one species as matrices: rows of one panel are radial functions that meet the same columns.
+// Moments of neighbors of one kind as matrices: rows of one panel are radial functions that meet the same columns.
 struct PanelRow {
   int radial, moment;  // the moment of the first column; the others follow
 };
@@ -58,13 +58,16 @@ struct Program {
 };
 
 struct MomentPlan {
-  int n_species, n_radial, stride, pieces, family, degree, n_columns;
+  int n_species, n_kinds, n_radial, stride, pieces, family, degree, n_columns;
   int n_moments, n_nodes, n_finals, n_features;
   const double *cutoffs, *nodes;  // nodes: radial functions padded to `stride`
   const double *recursion;        // harmonics: a, b and the factor that raises m, for each l and m <= l
   const int *parent, *axis;       // monomials: column k is component axis[k] times column parent[k]
+  const int *raised;              // monomials: for each column below the highest degree, x, y and z times it
+  const double *count;            // monomials: the exponents of x, y and z in these
+  int n_raised;
   const int *species;             // of the neighbors of each moment, or -1
-  const Kind *kinds;              // for each species of neighbors
+  const Kind *kinds;              // for each species of neighbors, or one where no moment tells them apart
   const Node *inner, *finals;     // inner[i] is the node n_moments + i
   const Term *terms;
   const int64_t *feature_first;

@@ -2,21 +2,21 @@
 #pragma once
 
 // Inner nodes from the moments.
-void multiply(const MomentPlan &p, vec *node) {
+void multiply(const MomentPlan &p, wide *node) {
   for (int i = p.n_moments; i < p.n_nodes; ++i) {
     const Node &own = p.inner[i - p.n_moments];
-    vec sum = {};
+    wide sum = {};
     for (int k = own.first; k < own.last; ++k) sum += p.terms[k].c * node[p.terms[k].left] * node[p.terms[k].right];
     node[i] = sum;
   }
 }
 
-vec value_of(const Program &program, const vec *node) {
-  vec value = {};
+wide value_of(const Program &program, const wide *node) {
+  wide value = {};
   for (int k = 0; k < program.n_seeds; ++k) value += program.seeds[k].weight * node[program.seeds[k].node];
   const Partner *partner = program.partners;
   for (int n = 0; n < program.n_groups; ++n) {
-    vec sum = {};
+    wide sum = {};
     for (const Partner *last = program.partners + program.groups[n].last; partner < last; ++partner)
       sum += partner->c * node[partner->node];
     value += node[program.groups[n].left] * sum;
@@ -24,29 +24,29 @@ vec value_of(const Program &program, const vec *node) {
   return value;
 }
 
-inline void pass_down(const MomentPlan &p, const Node &own, vec slope, const vec *node, vec *into) {
+inline void pass_down(const MomentPlan &p, const Node &own, wide slope, const wide *node, wide *into) {
   for (int k = own.first; k < own.last; ++k) {
     const Term &t = p.terms[k];
-    const vec scaled = t.c * slope;
+    const wide scaled = t.c * slope;
     into[t.left] += scaled * node[t.right];
     into[t.right] += scaled * node[t.left];
   }
 }
 
 // The value, and its slopes in all nodes it depends on; the others are left alone.
-vec sweep(const MomentPlan &p, const Program &program, const vec *node, vec *slope) {
-  for (int k = 0; k < program.n_touched; ++k) slope[program.touched[k]] = vec{};
-  vec value = {};
+wide sweep(const MomentPlan &p, const Program &program, const wide *node, wide *slope) {
+  for (int k = 0; k < program.n_touched; ++k) slope[program.touched[k]] = wide{};
+  wide value = {};
   for (int k = 0; k < program.n_seeds; ++k) {
     const Seed &s = program.seeds[k];
     value += s.weight * node[s.node];
-    slope[s.node] = all(s.weight);
+    slope[s.node] = spread(s.weight);
   }
   const Partner *partner = program.partners;
   for (int n = 0; n < program.n_groups; ++n) {
     const int left = program.groups[n].left;
-    const vec own = node[left];
-    vec sum = {};
+    const wide own = node[left];
+    wide sum = {};
     for (const Partner *last = program.partners + program.groups[n].last; partner < last; ++partner) {
       sum += partner->c * node[partner->node];
       slope[partner->node] += partner->c * own;
@@ -64,10 +64,10 @@ vec sweep(const MomentPlan &p, const Program &program, const vec *node, vec *slo
 // Slopes in all nodes from the slopes in the features.
 void sweep_slopes(const MomentJob &job, const int64_t *atom, int size, Buffers &b) {
   const MomentPlan &p = *job.plan;
-  std::memset(b.slope, 0, (p.n_nodes + p.n_finals) * sizeof(vec));
+  std::memset(b.slope, 0, (p.n_nodes + p.n_finals) * sizeof(wide));
   for (int f = 0; f < p.n_features; ++f) {
-    vec slope = {};
-    for (int l = 0; l < size; ++l) slope[l] = job.slope[atom[l] * p.n_features + f];
+    wide slope = {};
+    for (int l = 0; l < size; ++l) slope.v[l / W][l % W] = job.slope[atom[l] * p.n_features + f];
     for (int64_t e = p.feature_first[f]; e < p.feature_first[f + 1]; ++e)
       b.slope[p.entries[e].node] += p.entries[e].weight * slope;
   }
@@ -78,7 +78,7 @@ void sweep_slopes(const MomentJob &job, const int64_t *atom, int size, Buffers &
 void write_features(const MomentJob &job, const int64_t *atom, int size, const Buffers &b) {
   const MomentPlan &p = *job.plan;
   for (int f = 0; f < p.n_features; ++f) {
-    const vec value = value_of(p.features[f], b.node);
-    for (int l = 0; l < size; ++l) job.features[atom[l] * p.n_features + f] = value[l];
+    const wide value = value_of(p.features[f], b.node);
+    for (int l = 0; l < size; ++l) job.features[atom[l] * p.n_features + f] = value.v[l / W][l % W];
   }
 }

@@ -9,10 +9,35 @@ using namespace cambrian;
 
 namespace {
 
-struct Block {  // W neighbors of one species of one atom
+constexpr int kBatch = kAtomsAtOnce;
+
+struct wide {  // one number of every atom of a batch: a line of the cache
+  vec v[kBatch / W];
+};
+inline wide &operator+=(wide &a, const wide &b) {
+  for (int i = 0; i < kBatch / W; ++i) a.v[i] += b.v[i];
+  return a;
+}
+inline wide operator*(const wide &a, const wide &b) {
+  wide c;
+  for (int i = 0; i < kBatch / W; ++i) c.v[i] = a.v[i] * b.v[i];
+  return c;
+}
+inline wide operator*(double x, const wide &a) {
+  wide c;
+  for (int i = 0; i < kBatch / W; ++i) c.v[i] = x * a.v[i];
+  return c;
+}
+inline wide spread(double x) {
+  wide c;
+  for (vec &v : c.v) v = all(x);
+  return c;
+}
+
+struct Block {  // W neighbors of one kind of one atom
   vec n[3], inverse;  // direction, 1/r
   int64_t edge[W];    // -1: an idle lane, whose radial functions are zero
-  int species;
+  int kind;
   vec *radial, *slope;    // of every radial function, and by r
   vec *angular, *polar;   // columns of the family; harmonics: q_lm
 };
@@ -39,16 +64,18 @@ struct Arena {
 
 struct Buffers {
   Block *block;
-  int first_block[W + 1];
-  double *staged;        // x, y, z of the neighbors, species by species
+  int first_block[kBatch + 1];
+  double *staged;        // x, y, z of the neighbors, kind by kind
   int64_t *staged_edge;
+  int *staged_species;
   vec *kept;             // arrays of the blocks
   vec *sum;              // moments of one atom, neighbors in the lanes
   double *rows;          // moments, later their slopes, one atom a row
-  vec *node, *slope;     // atoms in the lanes
-  vec *columns;          // two arrays of angular columns
+  wide *node, *slope;    // atoms in the lanes
+  vec *columns;          // three arrays of angular columns
+  double *table;         // radial functions and slopes of a block, one neighbor a row
   vec *push;             // the Jacobian's: moments by x, y and z of a block
-  vec *leaf;             // dB/dA of all features, one moment after the other
+  wide *leaf;            // dB/dA of all features, one moment after the other
   double *leaf_rows;     // one atom a row
   vec *found;            // dB/dr of a block, and features
   int n_rows, n_leaf, n_found, size_of_block;
@@ -71,17 +98,20 @@ Buffers layout(const MomentJob &job, Arena &arena, int max_blocks, int max_neigh
   const int polar = p.family == CAMBRIAN_HARMONICS ? (p.degree + 1) * (p.degree + 2) / 2 : 0;
   b.size_of_block = 2 * p.stride + p.n_columns + polar;
   b.block = arena.take<Block>(max_blocks);
-  b.staged = arena.take<double>(3 * (size_t)(max_neighbors + W * p.n_species));
-  b.staged_edge = arena.take<int64_t>(max_neighbors + W * p.n_species);
+  const size_t n_staged = (size_t)max_neighbors + W * p.n_kinds;
+  b.staged = arena.take<double>(3 * n_staged);
+  b.staged_edge = arena.take<int64_t>(n_staged);
+  b.staged_species = arena.take<int>(n_staged);
   b.kept = arena.take<vec>((size_t)max_blocks * b.size_of_block);
   b.sum = arena.take<vec>(b.n_rows);
-  b.rows = arena.take<double>((size_t)W * b.n_rows);
-  b.node = arena.take<vec>(p.n_nodes + W);
-  b.slope = arena.take<vec>(p.n_nodes + p.n_finals + W);
+  b.rows = arena.take<double>((size_t)kBatch * b.n_rows);
+  b.node = arena.take<wide>(p.n_nodes + W);
+  b.slope = arena.take<wide>(p.n_nodes + p.n_finals + W);
   b.columns = arena.take<vec>(3 * p.n_columns);
+  b.table = arena.take<double>(2 * (size_t)W * p.stride);
   b.push = arena.take<vec>(job.jacobian ? 3 * (size_t)p.n_moments : 0);
-  b.leaf = arena.take<vec>(b.n_leaf);
-  b.leaf_rows = arena.take<double>((size_t)W * b.n_leaf);
+  b.leaf = arena.take<wide>(b.n_leaf);
+  b.leaf_rows = arena.take<double>((size_t)kBatch * b.n_leaf);
   b.found = arena.take<vec>(3 * (size_t)b.n_found);
   return b;
 }
