@@ -16,7 +16,7 @@ FLOORS = {
     5: ("fit", "label", "sample", "select", "deploy"),
     6: ("recipes", "validate", "learn"),
     7: ("configuration", "report"),
-    8: ("compare", "selection_study", "function_study", "workflow"),
+    8: ("compare", "selection_study", "function_study", "tuning", "workflow"),
     9: ("cli",),
     10: ("", "__main__"),  # the package itself, which only users import
 }
