@@ -7,6 +7,7 @@ Rows are streamed structure by structure and folded into a triangular factor by 
 the number of structures and the condition number is never squared: a solver works on the triangle.
 """
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -22,9 +23,11 @@ from cambrian.contracts.linear import Linear
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
+from cambrian.fit.memory import SHARE, available_memory, linear_bytes, sized
 from cambrian.fit.problem import Problem, Weights
 from cambrian.math.evidence import Posterior
 
+log = logging.getLogger("cambrian")
 Groups = dict[str, dict[str, float]]
 
 
@@ -58,10 +61,12 @@ class Triangle:
 
     def _fold(self) -> None:
         if self._waiting:
-            stacked = np.vstack([self._factor, *self._waiting])
-            self._waiting = []
-            found = scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False)
-            self._factor = cast(tuple[NDArray], found)[0][: min(stacked.shape)]
+            parts = [self._factor, *self._waiting]
+            stacked = np.concatenate(parts, out=np.empty((sum(map(len, parts)), self.n_columns + 1), order="F"))
+            self._waiting, parts = [], []
+            # "raw" factorises in place and gives the triangle alone
+            found = scipy.linalg.qr(stacked, mode="raw", overwrite_a=True, check_finite=False)
+            self._factor = cast(tuple[Any, NDArray], found)[1][: self.n_columns + 1]
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class LinearSystem:
         views = problem.linear_terms()
         terms = [term for term in problem.potential.terms() if term.linear() is not None]
         sizes = [len(v.coefficients) for v in views]
+        told_memory(problem, sum(sizes))
         triangle = Triangle(sum(sizes))
         for X, y in problem.blocks(weights):
             triangle.add(X, y)
@@ -165,3 +171,20 @@ class LinearSystem:
         for term, view in zip(self.terms, self.views, strict=True):
             if isinstance(term, DescriptorPotential) and view.prior() is None:
                 keep_active_set(term, self.train)
+
+
+def told_memory(problem: Problem, n_coefficients: int) -> None:
+    """Note what the problem takes; raises UserError, with a way out, where that is more than there is."""
+    largest = max((3 * len(s) + 7 for s in problem.train), default=0)
+    needed, free = linear_bytes(n_coefficients, largest), available_memory()
+    said = (
+        f"{n_coefficients} coefficients take about {sized(needed)} of {sized(free)} free, for any number of structures"
+    )
+    if needed > SHARE * free:
+        half = sized(linear_bytes(n_coefficients // 2, largest))
+        raise UserError(
+            f"{said}: take a smaller basis (two_j_max, the degree, fewer products), a linear regressor instead of a "
+            f"quadratic one, or fewer elements; half as many coefficients would take {half}"
+        )
+    log.info("%s", said)
+    problem.notes.append(f"Before the work began: {said}.")

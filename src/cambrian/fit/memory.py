@@ -73,6 +73,16 @@ def feature_bytes(sized_graphs: Iterable[tuple[Structure, Graph]], measured: Cal
     return total
 
 
+def linear_bytes(n_coefficients: int, n_rows: int) -> float:
+    """Bytes that a linear problem takes at most, however many structures there are; the largest has `n_rows` rows.
+
+    Rows that wait for their factorisation and the triangle, twice while they are factorised; the rows of one structure
+    twice while they are made; the triangle over its ridge, its factors and the posterior.
+    """
+    waiting = max(4 * n_coefficients, 4096) + n_rows + n_coefficients
+    return 8.0 * (n_coefficients + 1) * max(2 * waiting + 2 * n_rows, 8 * n_coefficients)
+
+
 def available_memory() -> float:
     """Free memory of this machine in bytes; infinite where the system does not tell."""
     try:
