@@ -217,7 +217,7 @@ class Observed:
     def solved(self, sigmas: dict[str, float], factors: list[float]) -> Solved:
         """Solve for the noise of each kind, and δ of each term times a factor."""
         rows = [np.column_stack([t.X, t.y]) / sigmas[kind] for kind, t in self.triangles.items()]
-        prior = scipy.linalg.block_diag(*[p / f for p, f in zip(self.priors, factors, strict=True)])
+        prior = np.asarray(scipy.linalg.block_diag(*[p / f for p, f in zip(self.priors, factors, strict=True)]))
         rows.append(np.column_stack([prior, np.zeros(len(prior))]))
         stacked = np.vstack(rows)
         (R,) = cast(tuple[NDArray], scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False))

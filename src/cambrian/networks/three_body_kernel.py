@@ -50,6 +50,7 @@ class ThreeBodyKernel(Potential):
     jitter: added to the diagonal of K_MM, which is 1.
     """
 
+    delta: Tensor
     points: Float[Tensor, "points 3"]
     kinds: Int[Tensor, "points"]
 

@@ -6,6 +6,8 @@
 A. P. Bartók, G. Csányi, Int. J. Quantum Chem. 115, 1051 (2015).
 """
 
+from typing import cast
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -30,6 +32,7 @@ class TwoBodyKernel(Potential):
 
     points: Float[Tensor, "pairs points"]
     length: Tensor
+    delta: Tensor
 
     def __init__(
         self,
@@ -137,7 +140,8 @@ class TwoBodyRows(Linear):
         distance, pair = near.r_ij.norm(dim=-1), own.pair_of_edges(near)
         tangent = torch.ones_like(distance)
         with torch.no_grad():
-            values, slopes = torch.func.jvp(lambda r: own.curves(r, pair), (distance,), (tangent,))
+            forward = torch.func.jvp(lambda r: own.curves(r, pair), (distance,), (tangent,))
+            values, slopes = cast(tuple[Tensor, Tensor], forward)
             energy = sum_over_structures(sum_over_neighbors(self._placed(values, pair), near), near)
             if not derivatives:
                 return Rows(energy)
