@@ -4,7 +4,7 @@
 
 Copper (fcc, rattled) for cluster expansions, silicon (diamond, rattled) for moment tensors, random coefficients. µs per
 atom for energies with dE/dr_ij of given edges, and for fitting rows (all features and their derivatives). On one thread
-the processor's time is measured, not the clock's, so that a busy machine counts less; `threads` needs the clock. Medians.
+the processor's time is measured, not the clock's, so that a busy machine counts less. Medians.
 """
 
 import argparse

@@ -91,7 +91,10 @@ class RadialTable:
         worst = torch.zeros(2, dtype=torch.float64)
         for s, t in _pairs(self.cutoffs):
             cutoff = float(self.cutoffs[s, t])
-            between = (torch.arange(self.pieces, dtype=torch.float64) + 0.4) * (cutoff / self.pieces)
+            piece = torch.arange(self.pieces, dtype=torch.float64)
+            between = torch.cat([piece + 0.276, piece + 0.5]) * (
+                cutoff / self.pieces
+            )  # where slopes and values are worst
             r = between[between > min(NEAREST, 0.1 * cutoff)]
             exact, mine = _derivatives(function, r, s, t)[:2], _derivatives(self, r, s, t)[:2]
             for k, (e, m) in enumerate(zip(exact, mine, strict=True)):
