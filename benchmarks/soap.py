@@ -2,12 +2,12 @@
 
     python benchmarks/soap.py [--repeats 5] [--cells 3] [--n-max 8] [--l-max 6] [--cutoff 6.0]
 
-Silicon, rattled, 216 atoms by default. Medians in µs per atom. The three differ in their radial functions
-and cutoffs (DScribe: Gaussian orbitals without cutoff function; featomic: its own Gaussian orbitals, shifted cosine),
-not in what is computed: power spectra, and their derivatives by the positions of all neighbors. `pull` is what dynamics
-needs: the sums over neighbors and the reverse sweep. DScribe has analytical derivatives of
-free clusters only, so that it gets the same atoms with fewer neighbors. Peers that are not installed are left out. Processor time of one
-thread (set OMP_NUM_THREADS=1 and RAYON_NUM_THREADS=1), which a busy machine distorts less than elapsed time.
+Silicon, rattled, 216 atoms by default. Medians in µs per atom. The three differ in their radial functions and cutoffs
+(DScribe: Gaussian orbitals without cutoff function; featomic: its own Gaussian orbitals, shifted cosine), not in what
+is computed: power spectra, and their derivatives by the positions of all neighbors. `pull` is what dynamics needs: the
+sums over neighbors and the reverse sweep. DScribe has analytical derivatives of free clusters only, so that it gets the
+same atoms with fewer neighbors. Peers that are not installed are left out. Processor time of one thread (set
+OMP_NUM_THREADS=1 and RAYON_NUM_THREADS=1), which a busy machine distorts less than elapsed time.
 """
 
 import argparse
