@@ -3,8 +3,8 @@
     E = Σ_i E0(s_i) + ZBL + Σ_i [ c_0(s_i) + Σ_v c_v(s_i) B_iv ]
 
 R. Drautz, Phys. Rev. B 99, 014104 (2019); Y. Lysogorskiy et al., npj Comput. Mater. 7, 97 (2021). One least-squares
-problem; the ridge grows with the degree of a function, so that smooth ones are preferred. The repulsion acts only closer
-than any training data.
+problem; the ridge grows with the degree of a function, so that smooth ones are preferred. The repulsion acts only
+closer than any training data.
 """
 
 from copy import deepcopy
