@@ -102,6 +102,7 @@ def test_least_squares_recovers_planted_coefficients():
     assert (
         result.solution.figures["rank"] == result.solution.figures["n_coefficients"] - 1
     )  # SiC fixes only the sum of constants
+    assert "1 of their combinations are left open" in result.solution.notes[0]
 
 
 def test_least_squares_equals_numpy_on_stacked_rows():

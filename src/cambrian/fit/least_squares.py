@@ -53,7 +53,7 @@ class LeastSquares(Solver):
         coefficients, figures = self.coefficients(system)
         keep = len(coefficients) <= self.posterior_up_to
         system.finish(coefficients, self.covariance_root(system, coefficients) if keep else None)
-        return Solution(figures=figures)
+        return Solution(notes=[condition(figures)], figures=figures)
 
     def coefficients(self, system: LinearSystem) -> tuple[NDArray, dict[str, float]]:
         """Coefficients of least cost, and figures: condition number, rank, root-mean-square weighted residual."""
@@ -84,3 +84,12 @@ class LeastSquares(Solver):
         """Rows of data, prior and ridge for columns of unit norm."""
         ridge = np.diag(np.sqrt(self.ridge) * system.roughness)
         return np.vstack([system.triangle.X / system.norms, system.prior / system.norms, ridge])
+
+
+def condition(figures: dict[str, float]) -> str:
+    """How well the data decide the coefficients, in a sentence."""
+    n, rank = figures["n_coefficients"], figures["rank"]
+    said = f"{figures['n_rows']} labels for {n} coefficients, condition number {figures['condition_number']:.2g}"
+    if rank == n:
+        return said
+    return f"{said}; {n - rank} of their combinations are left open by data and ridge, and are nought"
