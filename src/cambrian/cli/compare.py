@@ -21,7 +21,9 @@ NOTHING_FITTED = 1
 @reads_data
 def compare(
     data: DataFiles,
-    recipes: Annotated[str, typer.Option(metavar="A,B,...", help="Recipes or recipe files, by commas; NAME=RECIPE renames.")],
+    recipes: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Recipes or recipe files, by commas; NAME=RECIPE renames.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")],
     minutes: Annotated[float | None, typer.Option(help="Limit of time for each fit that can be limited.")] = None,
     test: Annotated[list[str] | None, typer.Option(help="Test set of its own; may be repeated.")] = None,
