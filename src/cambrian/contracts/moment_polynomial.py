@@ -11,6 +11,7 @@ evaluate the same arrays.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -92,7 +93,8 @@ class MomentPolynomial:
             moments, slopes = [], []
             for axis in torch.eye(3, dtype=graph.r_ij.dtype, device=graph.r_ij.device):
                 tangent = axis.expand_as(graph.r_ij).contiguous()
-                value, slope = torch.func.jvp(lambda r: self.edge_moments(graph, r, radial), (graph.r_ij,), (tangent,))
+                forward = torch.func.jvp(lambda r: self.edge_moments(graph, r, radial), (graph.r_ij,), (tangent,))
+                value, slope = cast(tuple[Tensor, Tensor], forward)
                 moments.append(value)
                 slopes.append(slope)
             slope, summed = torch.stack(slopes, dim=1), sum_over_neighbors(moments[0], graph)

@@ -1,7 +1,5 @@
 """Polynomials of neighbor moments of a graph by the compiled loops."""
 
-from dataclasses import fields
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -18,11 +16,20 @@ class MomentRoute(DescriptorKernel):
     """A `DescriptorKernel` of a polynomial; radial functions are those of its table."""
 
     def __init__(self, polynomial: MomentPolynomial):
-        self.polynomial = polynomial
-        arrays = {f.name: getattr(polynomial, f.name, None) for f in fields(MomentArrays)}
-        arrays |= {"cutoffs": polynomial.radial.cutoffs, "nodes": polynomial.radial.nodes}
-        plain = {k: np.ascontiguousarray(v.numpy()) if isinstance(v, Tensor) else v for k, v in arrays.items()}
-        self.loops = MomentKernel(MomentArrays(**plain))
+        self.polynomial = p = polynomial
+        arrays = MomentArrays(
+            angular=p.angular,
+            degree=p.degree,
+            cutoffs=_array(p.radial.cutoffs),
+            nodes=_array(p.radial.nodes),
+            moments=_array(p.moments),
+            terms=_array(p.terms),
+            coefficients=_array(p.coefficients),
+            feature_first=_array(p.feature_first),
+            feature_node=_array(p.feature_node),
+            feature_weight=_array(p.feature_weight),
+        )
+        self.loops = MomentKernel(arrays)
 
     @classmethod
     def of(cls, polynomial: MomentPolynomial) -> "MomentRoute | None":
@@ -56,6 +63,10 @@ class MomentRoute(DescriptorKernel):
     def _stars(self, graph: Graph) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         species = self.polynomial.species(graph)
         return graph.first_edge.numpy(), _doubles(graph.r_ij), graph.neighbor.numpy(), species.numpy()
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(values.detach().numpy())
 
 
 def _doubles(values: Tensor) -> np.ndarray:
