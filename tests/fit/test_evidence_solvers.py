@@ -94,7 +94,9 @@ def test_forces_err_as_their_posterior_says(evidence):
     for _ in range(50):
         triangle = Triangle(X.shape[1])
         triangle.add(X, exact + rng.normal(0, 0.02, len(X)))
-        system = LinearSystem(Dataset([]), [], [], triangle, np.zeros((0, X.shape[1])), np.zeros(X.shape[1]), np.ones(X.shape[1]))
+        system = LinearSystem(
+            Dataset([]), [], [], triangle, np.zeros((0, X.shape[1])), np.zeros(X.shape[1]), np.ones(X.shape[1])
+        )
         found = evidence(*system.standard(), len(X))
         error = rows @ (system.of_standard(found.mean) - truth.coefficients.numpy())
         variance = np.square(rows @ system.of_standard(found.root)).sum(axis=(1, 2))

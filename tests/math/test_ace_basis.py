@@ -74,6 +74,4 @@ def test_slopes_are_the_derivatives_of_the_polynomials():
     np.add.at(table, (slopes.feature, slopes.moment), slopes.coefficient * nodes[slopes.node])
     for k in range(len(moments)):
         step = 1e-5 * np.eye(len(moments))[k]
-        np.testing.assert_allclose(
-            (features(moments + step) - features(moments - step)) / 2e-5, table[:, k], atol=1e-8
-        )
+        np.testing.assert_allclose((features(moments + step) - features(moments - step)) / 2e-5, table[:, k], atol=1e-8)
