@@ -7,7 +7,7 @@ from contracts.subjects import OWN
 
 from cambrian.configurable import describe
 from cambrian.contracts import Potential, Regressor, Solver
-from cambrian.contracts.catalogue import build, classes, configurables, construct
+from cambrian.contracts.catalogue import build, classes, configurables, construct, contracts
 from cambrian.errors import UserError
 from cambrian.fit.least_squares import LeastSquares
 
@@ -82,3 +82,9 @@ def test_a_mapping_with_one_key_stays_a_mapping():
     again = construct(LeastSquares, {"groups": {"Sum": {"energy": 3.0}}}, where="test")
     assert again.groups == {"Sum": {"energy": 3.0}}
     assert build({"IsolatedAtoms": {"energies": {"H": -13.6}}}).known == {1: -13.6}
+
+
+def test_every_contract_has_a_name_of_its_own():
+    """What a message or the schema calls a RadialBasis is one thing."""
+    names = [contract.__name__ for contract in contracts()]
+    assert sorted(names) == sorted(set(names))

@@ -59,7 +59,7 @@ def contracts() -> tuple[type, ...]:
         known |= found
         for contract in found:
             classes(contract)
-    return tuple(sorted(known, key=lambda c: c.__name__))
+    return tuple(sorted(known, key=lambda c: (c.__name__, c.__module__)))
 
 
 @cache

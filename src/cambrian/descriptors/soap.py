@@ -24,7 +24,7 @@ from cambrian.elements import symbol, symbols
 from cambrian.errors import UserError
 from cambrian.graph import Graph, sum_over_neighbors
 from cambrian.math.envelopes import Envelope, PolynomialEnvelope
-from cambrian.math.soap_radial import EqualWeight, GaussianOrbitals, GaussianOverlaps, RadialBasis, RadialWeight
+from cambrian.math.soap_radial import DensityBasis, EqualWeight, GaussianOrbitals, GaussianOverlaps, RadialWeight
 from cambrian.math.spherical_harmonics import degrees, spherical_harmonics, spherical_harmonics_and_gradient
 from cambrian.native.soap import SoapKernel, SoapStars, available
 
@@ -53,7 +53,7 @@ class SOAP(Descriptor):
         width: float = 0.5,
         envelope: Envelope = PolynomialEnvelope(),  # noqa: B008 - immutable
         weight: RadialWeight = EqualWeight(),  # noqa: B008 - immutable
-        basis: RadialBasis = GaussianOrbitals(),  # noqa: B008 - immutable
+        basis: DensityBasis = GaussianOrbitals(),  # noqa: B008 - immutable
     ):
         super().__init__()
         if not (cutoff > 0 and width > 0):

@@ -45,7 +45,7 @@ class Overlaps(ABC):
         """Overlaps at distances in Å, differentiable; zero is allowed."""
 
 
-class RadialBasis(Configurable, ABC):
+class DensityBasis(Configurable, ABC):
     """A family of radial functions; `counts_center` says whether the atom itself is part of its density."""
 
     rooms = ("math",)
@@ -56,7 +56,7 @@ class RadialBasis(Configurable, ABC):
         """Tabulate what does not depend on the geometry; `cutoff` and the Gaussian's `width` σ in Å."""
 
 
-class GaussianOrbitals(RadialBasis):
+class GaussianOrbitals(DensityBasis):
     """DScribe's "gto": Gaussian-type orbitals, whose overlaps are closed formulas."""
 
     def overlaps(self, *, n_max: int, l_max: int, cutoff: float, width: float) -> "GaussianOverlaps":
@@ -90,7 +90,7 @@ class GaussianOverlaps(Overlaps):
         return torch.einsum("eln,lnk,el->elk", primitives, mixing, powers)
 
 
-class PolynomialOrbitals(RadialBasis):
+class PolynomialOrbitals(DensityBasis):
     """Powers of the distance to the cutoff: narrower near it than Gaussian orbitals; no compiled loops know them."""
 
     def overlaps(self, *, n_max: int, l_max: int, cutoff: float, width: float) -> "ChebyshevOverlaps":
@@ -130,7 +130,7 @@ class ChebyshevOverlaps(Overlaps):
         return (torch.stack(found, dim=1) @ self.series.to(x)).unflatten(1, (self.l_max + 1, -1))
 
 
-class ChebyshevPoints(RadialBasis):
+class ChebyshevPoints(DensityBasis):
     """FLARE's: Chebyshev polynomials at the neighbors' own places, with the cutoff function (1 - r/rc)² inside."""
 
     counts_center = False

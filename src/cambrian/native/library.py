@@ -1,5 +1,4 @@
-"""The compiled library: found, loaded, and its C ABI declared once (`bispectrum.h`, `symmetry_functions.h`,
-`moments.h`).
+"""The compiled library: found, loaded, and its C ABI (the headers of this folder) declared once.
 
 The library is optional. Where no compiler was found at installation, where loading fails, or where
 CAMBRIAN_NATIVE_ISA=none turns it off, `available()` is False, the reason stands in `missing()`, and callers go on with
