@@ -56,7 +56,7 @@ def _content(path: Path) -> dict[str, Any]:
         raise UserError(f"cannot read {path}: {error}") from None
     text = LIST_AS_KEY.sub(r'\1"\2 \3":', LONE_EXPONENT.sub(r"\1.0\2", text))
     try:
-        found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        found = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UserError(f"{path} is no YAML: {error}") from None
     if not isinstance(found, dict):

@@ -69,7 +69,8 @@ class MomentKernel:
         self.n_species, self.n_features = len(arrays.cutoffs), len(arrays.feature_first) - 1
         sizes = self.n_species, arrays.nodes.shape[-1], arrays.nodes.shape[2], FAMILIES.index(arrays.angular)
         counts = arrays.degree, len(arrays.moments), len(arrays.terms), self.n_features
-        pointers = [getattr(arrays, f.name).ctypes.data for f in fields(arrays) if f.name not in ("angular", "degree")]
+        kept = [getattr(arrays, f.name) for f in fields(arrays) if f.name not in ("angular", "degree")]
+        pointers = [values.ctypes.data for values in kept]
         self._handle = self._library.cambrian_moments_new(ctypes.byref(_Polynomial(*sizes, *counts, *pointers)))
         if not self._handle:
             raise MemoryError("no memory for the plan of the polynomial")
