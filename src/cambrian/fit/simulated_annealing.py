@@ -5,6 +5,8 @@ jumps from a distribution with heavy tails, and a descent by gradients from prom
 it finds no good minimum of more than some ten parameters; with them it is a search over minima, for small networks.
 """
 
+from contextlib import suppress
+
 import numpy as np
 from scipy.optimize import dual_annealing
 
@@ -62,25 +64,36 @@ class _Cycles(Course):
         self.bounds = np.stack([first - solver.reach, first + solver.reach], axis=1)
 
     def advance(self) -> dict[str, float]:
-        """One cycle."""
-        limit, first = self.solver.max_minutes, self.objective.get()
+        """One cycle, or what there is time for: a step looks at every parameter twice, which may take minutes."""
+        limit, first = self.solver.max_minutes, np.clip(self.objective.get(), *self.bounds.T)
+        lowest, best = np.inf, first
 
-        def late(place, value, context) -> bool:
-            return limit is not None and self.seconds > 60 * limit
+        def value(place) -> float:
+            nonlocal lowest, best
+            if limit is not None and self.seconds > 60 * limit and lowest < np.inf:
+                raise _Late
+            found = self.objective.value(place)
+            if found < lowest:
+                lowest, best = found, np.array(place)
+            return found
 
-        found = dual_annealing(
-            self.objective.value,
-            self.bounds,
-            maxiter=self.solver.steps,
-            initial_temp=self.solver.temperature,
-            seed=self.problem.seed + len(self.history),
-            callback=late,
-            x0=np.clip(first, *self.bounds.T),
-            minimizer_kwargs={
-                "method": "L-BFGS-B",
-                "jac": lambda place: self.objective.value_and_gradient(place)[1],
-                "bounds": self.bounds,
-            },
-        )
-        self.objective.put(found.x)
-        return {"train_loss": float(found.fun), "evaluations": self.objective.n_evaluations}
+        with suppress(_Late):
+            dual_annealing(
+                value,
+                self.bounds,
+                maxiter=self.solver.steps,
+                initial_temp=self.solver.temperature,
+                seed=self.problem.seed + len(self.history),
+                x0=first,
+                minimizer_kwargs={
+                    "method": "L-BFGS-B",
+                    "jac": lambda place: self.objective.value_and_gradient(place)[1],
+                    "bounds": self.bounds,
+                },
+            )
+        self.objective.put(best)
+        return {"train_loss": float(lowest), "evaluations": self.objective.n_evaluations}
+
+
+class _Late(Exception):
+    """The limit of time has passed."""
