@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from cambrian.native.library import check_array, library
+from cambrian.native.stars import checked_stars
 
 FAMILIES = ("spherical harmonics", "monomials")
 HIGHEST_DEGREE = 32
@@ -46,16 +47,6 @@ class _Polynomial(ctypes.Structure):
     ]
 
 
-class _Stars(ctypes.Structure):
-    _fields_ = [
-        ("n_atoms", ctypes.c_int64),
-        ("first", ctypes.c_void_p),
-        ("r_ij", ctypes.c_void_p),
-        ("neighbor", ctypes.c_void_p),
-        ("species", ctypes.c_void_p),
-    ]
-
-
 class MomentKernel:
     """Arrays in, arrays out: lengths in Å, edges sorted by center, `first` (atoms + 1) where those of each atom begin.
 
@@ -79,7 +70,7 @@ class MomentKernel:
 
     def features(self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray) -> np.ndarray:
         """B (atoms, features)."""
-        stars = self._stars(first, r_ij, neighbor, species)
+        stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         features = np.empty((stars.n_atoms, self.n_features))
         _check(self._library.cambrian_moments_features(self._handle, ctypes.byref(stars), features.ctypes.data))
         return features
@@ -88,7 +79,7 @@ class MomentKernel:
         self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray, slope: np.ndarray
     ) -> np.ndarray:
         """dE/dr_ij (edges, 3) of any model of B, from slope = dE_i/dB_i (atoms, features)."""
-        stars = self._stars(first, r_ij, neighbor, species)
+        stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         check_array("slope", slope, np.float64, (stars.n_atoms, self.n_features))
         pull = np.empty_like(r_ij)
         _check(
@@ -103,7 +94,7 @@ class MomentKernel:
 
         Coefficients are folded into the products when they change, so pass the same ones from step to step.
         """
-        stars = self._stars(first, r_ij, neighbor, species)
+        stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         check_array("coefficients", coefficients, np.float64, (self.n_species, self.n_features))
         folded = self._fold(coefficients)
         energies, pull = np.empty(stars.n_atoms), np.empty_like(r_ij)
@@ -118,7 +109,7 @@ class MomentKernel:
         self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """B (atoms, features) and dB_i/dr_ij (edges, 3, features), for fitting rows."""
-        stars = self._stars(first, r_ij, neighbor, species)
+        stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         features = np.empty((stars.n_atoms, self.n_features))
         jacobian = np.empty((len(r_ij), 3, self.n_features))
         _check(
@@ -127,24 +118,6 @@ class MomentKernel:
             )
         )
         return features, jacobian
-
-    def _stars(self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray) -> _Stars:
-        if getattr(first, "ndim", 0) != 1 or len(first) == 0:
-            raise ValueError("first must have the shape (atoms + 1,)")
-        if getattr(r_ij, "ndim", 0) != 2:
-            raise ValueError("r_ij must have the shape (edges, 3)")
-        n_atoms, n_edges = len(first) - 1, len(r_ij)
-        check_array("first", first, np.int64, (n_atoms + 1,))
-        check_array("r_ij", r_ij, np.float64, (n_edges, 3))
-        check_array("neighbor", neighbor, np.int64, (n_edges,))
-        check_array("species", species, np.int64, (n_atoms,))
-        if first[0] != 0 or first[-1] != n_edges or (np.diff(first) < 0).any():
-            raise ValueError(f"first must rise from 0 to the number of edges, {n_edges}")
-        if n_edges and not (neighbor.min() >= 0 and neighbor.max() < n_atoms):
-            raise ValueError(f"neighbor must be within 0 and {n_atoms - 1}, the atoms")
-        if n_atoms and not (species.min() >= 0 and species.max() < self.n_species):
-            raise ValueError(f"species must be within 0 and {self.n_species - 1}")
-        return _Stars(n_atoms, *(array.ctypes.data for array in (first, r_ij, neighbor, species)))
 
     def _fold(self, coefficients: np.ndarray) -> "_Folded":
         folded = self._folded  # a local name keeps it alive while another thread puts its own in the place

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cambrian.native.library import check_array, library
+from cambrian.native.stars import checked_stars
 
 KINDS = {"radial": 0, "narrow": 1, "wide": 2}
 ENVELOPES = {"hard": 0, "cosine": 1, "tanh_cube": 2, "unit_tanh_cube": 3, "exponential": 4, "polynomial": 5}
@@ -78,11 +79,6 @@ class _Envelope(ctypes.Structure):
     _fields_ = [("kind", ctypes.c_int32), ("order", ctypes.c_int32), ("inner_fraction", ctypes.c_double)]
 
 
-class _Stars(ctypes.Structure):
-    _fields_ = [("n_atoms", ctypes.c_int64)]
-    _fields_ += [(name, ctypes.c_void_p) for name in ("first", "r_ij", "neighbor", "species")]
-
-
 class SymmetryKernel:
     """Arrays in, arrays out: lengths in Å, edges sorted by center, `first` (atoms + 1) where those of each atom begin.
 
@@ -121,7 +117,7 @@ class SymmetryKernel:
 
     def features(self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray) -> np.ndarray:
         """G (atoms, features)."""
-        stars = self._stars(first, r_ij, neighbor, species)
+        stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         features = np.empty((stars.n_atoms, self.n_features))
         _check(self._library.cambrian_symmetry_features(self.handle, ctypes.byref(stars), features.ctypes.data))
         return features
@@ -130,7 +126,7 @@ class SymmetryKernel:
         self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray, slope: np.ndarray
     ) -> np.ndarray:
         """dE/dr_ij (edges, 3) of any model of G, from slope = dE_i/dG_i (atoms, features)."""
-        stars = self._stars(first, r_ij, neighbor, species)
+        stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         check_array("slope", slope, np.float64, (stars.n_atoms, self.n_features))
         pull = np.empty_like(r_ij)
         _check(
@@ -142,7 +138,7 @@ class SymmetryKernel:
         self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray, slope: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """E_i = Σ_k slope_ik G_ik (atoms,) and dE/dr_ij (edges, 3) in one sweep."""
-        stars = self._stars(first, r_ij, neighbor, species)
+        stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         check_array("slope", slope, np.float64, (stars.n_atoms, self.n_features))
         energies, pull = np.empty(stars.n_atoms), np.empty_like(r_ij)
         _check(
@@ -162,7 +158,7 @@ class SymmetryKernel:
         features: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """E_i of the networks (atoms,) and dE/dr_ij (edges, 3) in one sweep; G goes into `features`."""
-        stars = self._stars(first, r_ij, neighbor, species)
+        stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         energies, pull = np.empty(stars.n_atoms), np.empty_like(r_ij)
         if features is not None:
             check_array("features", features, np.float64, (stars.n_atoms, self.n_features))
@@ -182,7 +178,7 @@ class SymmetryKernel:
         self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """G (atoms, features) and dG_i/dr_ij (edges, 3, features)."""
-        stars = self._stars(first, r_ij, neighbor, species)
+        stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         features = np.empty((stars.n_atoms, self.n_features))
         jacobian = np.empty((len(r_ij), 3, self.n_features))
         _check(
@@ -191,24 +187,6 @@ class SymmetryKernel:
             )
         )
         return features, jacobian
-
-    def _stars(self, first: np.ndarray, r_ij: np.ndarray, neighbor: np.ndarray, species: np.ndarray) -> _Stars:
-        if getattr(first, "ndim", 0) != 1 or len(first) == 0:
-            raise ValueError("first must have the shape (atoms + 1,)")
-        if getattr(r_ij, "ndim", 0) != 2:
-            raise ValueError("r_ij must have the shape (edges, 3)")
-        n_atoms, n_edges = len(first) - 1, len(r_ij)
-        check_array("first", first, np.int64, (n_atoms + 1,))
-        check_array("r_ij", r_ij, np.float64, (n_edges, 3))
-        check_array("neighbor", neighbor, np.int64, (n_edges,))
-        check_array("species", species, np.int64, (n_atoms,))
-        if first[0] != 0 or first[-1] != n_edges or (np.diff(first) < 0).any():
-            raise ValueError(f"first must rise from 0 to the number of edges, {n_edges}")
-        if n_edges and not (neighbor.min() >= 0 and neighbor.max() < n_atoms):
-            raise ValueError(f"neighbor must be within 0 and {n_atoms - 1}, the atoms")
-        if n_atoms and not (species.min() >= 0 and species.max() < self.n_species):
-            raise ValueError(f"species must be within 0 and {self.n_species - 1}")
-        return _Stars(n_atoms, *(array.ctypes.data for array in (first, r_ij, neighbor, species)))
 
     def __reduce__(self):
         return SymmetryKernel, self._settings
