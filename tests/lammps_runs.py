@@ -83,9 +83,16 @@ def single_point(
 
 @contextmanager
 def session(
-    atoms: Atoms, *, types: list[str] | None = None, charges: NDArray | None = None, arguments: tuple[str, ...] = ()
+    atoms: Atoms,
+    *,
+    types: list[str] | None = None,
+    charges: NDArray | None = None,
+    arguments: tuple[str, ...] = (),
+    before: tuple[str, ...] = (),
 ) -> Iterator[tuple]:
     """A LAMMPS in `metal` units holding the atoms (ids 1 ... in their order), and the matrix `frame`.
+
+    arguments: of its command line; before: commands that must come before there is a box.
 
     A vector v of LAMMPS is v @ frame in the axes of `atoms`; a tensor t is frame.T @ t @ frame.
     """
@@ -104,6 +111,7 @@ def session(
                 "atom_modify map array",
                 "boundary " + " ".join("p" if periodic else "f" for periodic in atoms.pbc),
                 "box tilt large",
+                *before,
                 f"region box prism {bounds} units box",
                 f"create_box {len(types)} box",
                 *(f"mass {k + 1} {atomic_masses[atomic_numbers[s]]:.17g}" for k, s in enumerate(types)),

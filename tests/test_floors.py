@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "cambrian"
 FLOORS = {
     0: ("errors", "units", "configurable"),
-    1: ("elements", "math", "native"),
+    1: ("elements", "math", "native", "lammps_plugin"),
     2: ("graph",),
     3: ("data", "contracts"),
     4: ("classical", "descriptors", "regressors", "networks", "electrostatics", "calculator", "lammps_driver"),
