@@ -13,7 +13,7 @@ from cambrian.cli.console import Commands
 
 ORDER = (
     *("inspect", "init", "sample", "select", "label", "fit", "learn", "validate", "compare", "compare-selectors"),
-    *("choose-functions", "tune", "predict", "md", "deploy", "import", "run", "list", "schema"),
+    *("choose-functions", "tune", "predict", "md", "deploy", "build-plugin", "import", "run", "list", "schema"),
 )  # as a project goes
 
 app = typer.Typer(
