@@ -7,6 +7,7 @@ constants must move when it does. They stand beside `IsolatedAtoms`, which takes
 import torch
 from torch import nn
 
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.lammps import LammpsConstants
 from cambrian.contracts.potential import Potential, Terms
 from cambrian.data.composition import stated_atomic_energies
@@ -44,6 +45,11 @@ class ElementShifts(Potential):
     def lammps(self) -> LammpsConstants:
         """Constants, for a pair style to carry."""
         return LammpsConstants(dict(zip(symbols(self.elements), self.by_element().tolist(), strict=True)))
+
+    def compiled(self, numbers: list[int]) -> list[CompiledPart]:
+        """Constants."""
+        shifts = self.by_element() if len(self.elements) else [0.0] * len(numbers)
+        return [CompiledPart.of("constants", energies=shifts)]
 
     @classmethod
     def example(cls) -> "ElementShifts":

@@ -7,6 +7,7 @@ E = Σ_s n_s E0(s), the one of least norm where the compositions do not decide i
 import numpy as np
 import torch
 
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.lammps import LammpsConstants
 from cambrian.contracts.potential import Potential, Terms
 from cambrian.data.composition import stated_atomic_energies
@@ -47,6 +48,10 @@ class IsolatedAtoms(Potential):
     def lammps(self) -> LammpsConstants:
         """Constants, for a pair style to carry."""
         return LammpsConstants(dict(zip(symbols(self.elements), self.energies.tolist(), strict=True)))
+
+    def compiled(self, numbers: list[int]) -> list[CompiledPart]:
+        """Constants."""
+        return [CompiledPart.of("constants", energies=self.energies)]
 
     @classmethod
     def example(cls) -> "IsolatedAtoms":

@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.descriptor import Descriptor, DescriptorKernel
 from cambrian.contracts.evaluate import Prediction, assemble, stress_of
-from cambrian.contracts.fused import FusedRegressor
+from cambrian.contracts.fused import FusedRegressor, compiled_regressor
 from cambrian.contracts.lammps import LammpsForm
 from cambrian.contracts.linear import Linear, Rows, rows_by_differentiation
 from cambrian.contracts.potential import Potential, Terms, everywhere, widest_scope
@@ -171,6 +172,16 @@ class DescriptorPotential(Potential):
         table = self.regressor.lammps()
         return None if table is None else self.descriptor.lammps(symbols(self.elements), table)
 
+    def compiled(self, numbers: list[int]) -> list[CompiledPart] | None:
+        """Descriptor and regressor, where the compiled library knows both, with the active set of a linear fit."""
+        if self.descriptor.per != "atom" or numbers != self.elements.tolist():
+            return None
+        features, head = self.descriptor.compiled(numbers), compiled_regressor(self.regressor)
+        if features is None or head is None:
+            return None
+        known = {} if self.combinations is None else {"combinations": self.combinations}
+        return [(features + head).with_arrays(**known)]
+
     @classmethod
     def example(cls) -> "DescriptorPotential":
         """Built by the tests from every descriptor and regressor instead."""
@@ -272,6 +283,10 @@ class Frozen(Potential):
     def lammps(self) -> LammpsForm | None:
         """That of the potential inside."""
         return self.potential.lammps()
+
+    def compiled(self, numbers: list[int]) -> list[CompiledPart] | None:
+        """That of the potential inside."""
+        return self.potential.compiled(numbers)
 
     @classmethod
     def example(cls) -> "Frozen":

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from cambrian.configurable import Configurable
 from cambrian.contracts.atomic_network import SymmetryFunctions
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.lammps import CoefficientTable, LammpsForm, NetworkTable
 from cambrian.data.dataset import Dataset
 from cambrian.graph import Graph
@@ -112,6 +113,10 @@ class Descriptor(Configurable, nn.Module, ABC):
 
         `elements` are the symbols of the rows of the table.
         """
+        return None
+
+    def compiled(self, numbers: list[int]) -> CompiledPart | None:
+        """These features as arrays for the compiled library, for elements of these atomic numbers; None without."""
         return None
 
     @classmethod

@@ -10,6 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from cambrian.contracts.atomic_network import AtomicNetwork
+from cambrian.contracts.compiled import CompiledPart, network_part
 from cambrian.contracts.descriptor import DescriptorKernel, Sweep
 from cambrian.contracts.regressor import Regressor
 from cambrian.graph import Graph
@@ -51,6 +52,15 @@ class FusedRegressor:
         plain = [plain_network(n) for n in networks] if networks else []
         known = [n for n in plain if n is not None]
         return self.kernel.fused(known) if known and len(known) == len(plain) else None
+
+
+def compiled_regressor(regressor: Regressor) -> CompiledPart | None:
+    """Its coefficients or networks as arrays for the compiled library; None where that knows neither."""
+    if (own := regressor.compiled()) is not None:
+        return own
+    plain = [plain_network(n) for n in regressor.networks() or []]
+    known = [n for n in plain if n is not None]
+    return network_part(known) if known and len(known) == len(plain) else None
 
 
 def plain_network(network: AtomicNetwork) -> PlainNetwork | None:

@@ -5,8 +5,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.descriptor import DescriptorKernel
-from cambrian.contracts.moment_polynomial import MomentPolynomial
+from cambrian.contracts.moment_polynomial import FAMILIES, MomentPolynomial
 from cambrian.graph import Graph
 from cambrian.native.library import available
 from cambrian.native.moments import HIGHEST_DEGREE, MomentArrays, MomentKernel
@@ -63,6 +64,24 @@ class MomentRoute(DescriptorKernel):
     def _stars(self, graph: Graph) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         species = self.polynomial.species(graph)
         return graph.first_edge.numpy(), _doubles(graph.r_ij), graph.neighbor.numpy(), species.numpy()
+
+
+def compiled_moments(polynomial: MomentPolynomial) -> CompiledPart:
+    """The arrays of a polynomial for the compiled library."""
+    p = polynomial
+    return CompiledPart.of(
+        "moments",
+        family=FAMILIES.index(p.angular),
+        degree=p.degree,
+        cutoffs=p.radial.cutoffs,
+        nodes=p.radial.nodes,
+        moments=p.moments,
+        terms=p.terms,
+        products=p.coefficients,
+        feature_first=p.feature_first,
+        feature_node=p.feature_node,
+        feature_weight=p.feature_weight,
+    )
 
 
 def _array(values: Tensor) -> np.ndarray:

@@ -20,6 +20,7 @@ from cambrian.data.dataset import Dataset
 from cambrian.graph import Graph, sum_over_structures
 
 if TYPE_CHECKING:
+    from cambrian.contracts.compiled import CompiledPart
     from cambrian.contracts.evaluate import Prediction
     from cambrian.contracts.lammps import LammpsForm
     from cambrian.contracts.linear import Linear
@@ -121,6 +122,13 @@ class Potential(Configurable, nn.Module, ABC):
 
     def lammps(self) -> "LammpsForm | None":
         """The same potential in the words of stock LAMMPS, or None where it has none; `deploy` writes it."""
+        return None
+
+    def compiled(self, numbers: list[int]) -> "list[CompiledPart] | None":
+        """The same potential as arrays for the compiled library, or None where that has no such kind.
+
+        Species count as the atomic numbers do that are given; they are those of `elements`, where it has any.
+        """
         return None
 
     def __add__(self, other: "Potential") -> "Sum":

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cambrian.configurable import Configurable
 from cambrian.contracts.atomic_network import AtomicNetwork
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.lammps import CoefficientTable, NetworkTable
 from cambrian.contracts.linear import force_and_stress_rows
 from cambrian.errors import UserError
@@ -39,6 +40,10 @@ class Regressor(Configurable, nn.Module, ABC):
 
     def lammps(self) -> CoefficientTable | NetworkTable | None:
         """The coefficients or layers as stock LAMMPS orders them; None where it knows no such regressor."""
+        return None
+
+    def compiled(self) -> CompiledPart | None:
+        """The coefficients as arrays for the compiled library; None without, and where `networks` says it all."""
         return None
 
     def networks(self) -> list[AtomicNetwork] | None:

@@ -7,22 +7,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cambrian.contracts.compiled import CompiledPart, fading, fading_arrays
 from cambrian.graph import Graph
-from cambrian.math.envelopes import (
-    CosineEnvelope,
-    Envelope,
-    ExponentialEnvelope,
-    HardEnvelope,
-    PolynomialEnvelope,
-    TanhCubeEnvelope,
-    UnitTanhCubeEnvelope,
-)
+from cambrian.math.envelopes import Envelope
 from cambrian.math.symmetry_functions import AnyFunction, SymmetryFunction
 from cambrian.native.library import available
 from cambrian.native.symmetry_functions import (
     HIGHEST_ZETA,
+    KINDS,
     MOST_SPECIES,
-    Fading,
     Gaussian,
     PlainNetwork,
     SymmetryKernel,
@@ -42,18 +35,11 @@ class SymmetryRoute:
         cls, functions: list[list[AnyFunction]], elements: Int[Tensor, "species"], envelope: Envelope
     ) -> "SymmetryRoute | None":
         """For the functions of each species; None where the loops are not compiled or do not know one of them."""
-        fading = _fading(envelope)
+        known, rows = fading(envelope), _gaussians(functions)
         on_cpu = elements.device.type == "cpu"
-        if fading is None or not on_cpu or not 0 < len(elements) <= MOST_SPECIES or not available():
+        if known is None or rows is None or not on_cpu or not 0 < len(elements) <= MOST_SPECIES or not available():
             return None
-        rows = []
-        for species, members in enumerate(functions):
-            for column, f in enumerate(members):
-                if not isinstance(f, SymmetryFunction) or not 0 <= f.zeta <= HIGHEST_ZETA or f.eta < 0:
-                    return None
-                first, second = (*f.neighbors, -1, -1)[:2]
-                rows.append(Gaussian(species, f.kind, first, second, column, f.eta, f.shift, f.cutoff, f.zeta, f.lam))
-        return cls(elements, SymmetryKernel(rows, [float(z) for z in elements], fading))
+        return cls(elements, SymmetryKernel(rows, [float(z) for z in elements], known))
 
     def features(self, graph: Graph) -> Float[Tensor, "atoms features"]:
         """The same values as the descriptor's own `features`."""
@@ -97,23 +83,33 @@ class SymmetryRoute:
         return graph.first_edge.numpy(), _doubles(graph.r_ij), graph.neighbor.numpy(), species.numpy()
 
 
+def compiled_functions(
+    functions: list[list[AnyFunction]], numbers: list[int], envelope: Envelope
+) -> CompiledPart | None:
+    """The functions of each species as arrays for the compiled library; None where it does not know one of them."""
+    known, rows = fading(envelope), _gaussians(functions)
+    if known is None or rows is None or not rows:
+        return None
+    return CompiledPart.of(
+        "symmetry",
+        functions=[(g.center, KINDS[g.kind], g.first, g.second, g.feature) for g in rows],
+        shapes=[(g.eta, g.shift, g.cutoff, g.zeta, g.lam) for g in rows],
+        weights=[float(z) for z in numbers],
+        **fading_arrays(known),
+    )
+
+
+def _gaussians(functions: list[list[AnyFunction]]) -> list[Gaussian] | None:
+    """The functions of each species as the loops read them; None where they do not know one of them."""
+    rows = []
+    for species, members in enumerate(functions):
+        for column, f in enumerate(members):
+            if not isinstance(f, SymmetryFunction) or not 0 <= f.zeta <= HIGHEST_ZETA or f.eta < 0:
+                return None
+            first, second = (*f.neighbors, -1, -1)[:2]
+            rows.append(Gaussian(species, f.kind, first, second, column, f.eta, f.shift, f.cutoff, f.zeta, f.lam))
+    return rows
+
+
 def _doubles(values: Tensor) -> np.ndarray:
     return np.ascontiguousarray(values.detach().numpy(), np.float64)
-
-
-def _fading(envelope: Envelope) -> Fading | None:
-    """The envelope as the loops know it; None where they do not."""
-    match envelope:
-        case HardEnvelope():
-            return Fading("hard")
-        case CosineEnvelope():
-            return Fading("cosine", envelope.inner_fraction)
-        case TanhCubeEnvelope():
-            return Fading("tanh_cube")
-        case UnitTanhCubeEnvelope():
-            return Fading("unit_tanh_cube")
-        case ExponentialEnvelope():
-            return Fading("exponential", envelope.inner_fraction)
-        case PolynomialEnvelope() if 1 <= envelope.order <= 4:
-            return Fading("polynomial", envelope.inner_fraction, envelope.order)
-    return None

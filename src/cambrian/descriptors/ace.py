@@ -17,10 +17,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.descriptor import Descriptor
 from cambrian.contracts.lammps import CoefficientTable, LammpsPace, NetworkTable
 from cambrian.contracts.moment_polynomial import MomentPolynomial
-from cambrian.contracts.moment_route import MomentRoute
+from cambrian.contracts.moment_route import MomentRoute, compiled_moments
 from cambrian.data.dataset import Dataset
 from cambrian.elements import symbol, symbols
 from cambrian.errors import UserError
@@ -146,6 +147,10 @@ class AtomicClusterExpansion(Descriptor):
         if self._route is None or self._route.polynomial is not polynomial:
             self._route = MomentRoute.of(polynomial)
         return self._route
+
+    def compiled(self, numbers: list[int]) -> CompiledPart:
+        """The polynomial's arrays."""
+        return compiled_moments(self.polynomial())
 
     def roughness(self) -> Float[Tensor, "elements features"]:
         """Σ_t (n_t^q + w l_t^q) of each feature, one row for all elements."""

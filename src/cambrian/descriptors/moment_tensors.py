@@ -19,10 +19,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.descriptor import Descriptor
 from cambrian.contracts.fused import Watched
 from cambrian.contracts.moment_polynomial import ANY, FAMILIES, MomentPolynomial
-from cambrian.contracts.moment_route import MomentRoute
+from cambrian.contracts.moment_route import MomentRoute, compiled_moments
 from cambrian.data.dataset import Dataset
 from cambrian.elements import symbols
 from cambrian.errors import UserError
@@ -191,6 +192,10 @@ class MomentTensors(Descriptor):
         if self._watched is None or not self._watched.unchanged(tensors):
             self._watched, self._route = Watched(tensors), MomentRoute.of(self.moment_polynomial())
         return self._route
+
+    def compiled(self, numbers: list[int]) -> CompiledPart:
+        """The polynomial's arrays."""
+        return compiled_moments(self.moment_polynomial())
 
     def moment_polynomial(self) -> MomentPolynomial:
         """The same with radial functions as tables, for compiled loops."""

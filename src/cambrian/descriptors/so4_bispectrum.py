@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.descriptor import Descriptor, DescriptorKernel
 from cambrian.contracts.lammps import CoefficientTable, LammpsNetwork, LammpsSnap, NetworkTable, SnapElement
 from cambrian.data.dataset import Dataset
@@ -170,6 +171,23 @@ class SO4Bispectrum(Descriptor):
         parameters: dict[str, float] = {"rcutfac": self.pair_cutoff, "twojmax": self.two_j_max}
         parameters |= {"rfac0": self.rfac0, "rmin0": self.rmin0}
         return parameters | {name: int(value) for name, value in flags.items()}
+
+    def compiled(self, numbers: list[int]) -> CompiledPart | None:
+        """Settings and conventions of elements; None for what the loops do not know."""
+        if self.chem or self.wselfall or not self.switch:
+            return None
+        radius = self.element_radius[numbers]
+        orders = [j + 1.0 for _, _, j in bispectrum_orders(self.two_j_max)]
+        return CompiledPart.of(
+            "bispectrum",
+            two_j_max=self.two_j_max,
+            rfac0=float(self.rfac0),
+            rmin0=float(self.rmin0),
+            cutoffs=self.pair_cutoff * (radius[:, None] + radius),
+            weights=self.element_weight[numbers],
+            zeros=[x if self.bzero else 0.0 for x in orders],
+            scale=1 / self._norms(),
+        )
 
     def pair_cutoffs(self, graph: Graph) -> Float[Tensor, "edges"]:
         """R_ik of every edge, Å."""

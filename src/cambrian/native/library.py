@@ -83,6 +83,18 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         "cambrian_soap_features": (ctypes.c_int, [pointer, pointer, pointer]),
         "cambrian_soap_energies_and_pull": (ctypes.c_int, [pointer, pointer, pointer, pointer, pointer]),
         "cambrian_soap_jacobian": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
+        "cambrian_deployed_open": (pointer, [ctypes.c_char_p, pointer, ctypes.c_int64]),
+        "cambrian_deployed_close": (None, [pointer]),
+        "cambrian_deployed_n_elements": (ctypes.c_int, [pointer]),
+        "cambrian_deployed_element": (ctypes.c_char_p, [pointer, ctypes.c_int]),
+        "cambrian_deployed_cutoff": (ctypes.c_double, [pointer]),
+        "cambrian_deployed_n_members": (ctypes.c_int, [pointer]),
+        "cambrian_deployed_has_grade": (ctypes.c_int, [pointer]),
+        "cambrian_deployed_summary": (ctypes.c_char_p, [pointer]),
+        "cambrian_deployed_evaluate": (
+            ctypes.c_int,
+            [pointer, ctypes.c_int, pointer, pointer, pointer, pointer, pointer, ctypes.c_int64],
+        ),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(library, name, None)

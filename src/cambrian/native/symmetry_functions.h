@@ -73,7 +73,8 @@ enum {
   CAMBRIAN_GAUSSIAN = 7,
   CAMBRIAN_COS = 8,
   CAMBRIAN_FALLING_EXPONENTIAL = 9,
-  CAMBRIAN_SQUARE = 10
+  CAMBRIAN_SQUARE = 10,
+  CAMBRIAN_CELU = 11
 };
 
 typedef struct cambrian_networks cambrian_networks;

@@ -31,6 +31,7 @@ ACTIVATIONS = {
     "cosine": 8,
     "exponential": 9,
     "square": 10,
+    "celu": 11,
 }
 MOST_SPECIES, HIGHEST_ZETA = 128, 64
 

@@ -76,6 +76,9 @@ void activate(int kind, int n, const double *z, double *value, double *slope) {
       case CAMBRIAN_SQUARE:
         value[i] = x * x, slope[i] = 2 * x;
         break;
+      case CAMBRIAN_CELU:  // alpha = 0.1
+        value[i] = x > 0 ? x : 0.1 * std::expm1(10 * x), slope[i] = x > 0 ? 1 : std::exp(10 * x);
+        break;
       case CAMBRIAN_TANH:
         value[i] = std::tanh(x), slope[i] = 1 - value[i] * value[i];
         break;

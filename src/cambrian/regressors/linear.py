@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.lammps import CoefficientTable
 from cambrian.contracts.regressor import BasisRegressor, species_blocks
 
@@ -53,6 +54,11 @@ class LinearRegressor(BasisRegressor):
     def lammps(self) -> CoefficientTable:
         """A row per element, the constant first."""
         return CoefficientTable(self.coefficients.detach().reshape(int(self.n_species), -1), quadratic=False)
+
+    def compiled(self) -> CompiledPart:
+        """Constants and coefficients."""
+        table = self.coefficients.reshape(int(self.n_species), -1)
+        return CompiledPart.of("linear", constants=table[:, 0], coefficients=table[:, 1:])
 
     @classmethod
     def example(cls) -> "LinearRegressor":

@@ -4,10 +4,13 @@ The columns are 1, G_1 ... G_K, and the upper triangle (1,1), (1,2) ... (K,K) of
 M. A. Wood, A. P. Thompson, J. Chem. Phys. 148, 241721 (2018).
 """
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.lammps import CoefficientTable
 from cambrian.contracts.linear import force_and_stress_rows
 from cambrian.contracts.regressor import BasisRegressor, species_blocks
@@ -89,20 +92,28 @@ class QuadraticRegressor(BasisRegressor):
 
     def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
         """Energies by the symmetric matrices, without the products; far cheaper than the basis."""
-        K = features.shape[1]
-        table = self.coefficients.reshape(int(self.n_species), -1)
-        upper, lower = torch.triu_indices(K, K, device=table.device)
-        half = table.new_zeros(len(table), K, K).index_put(
-            (torch.arange(len(table))[:, None], upper, lower), table[:, K + 1 :]
-        )
-        alpha = half + half.mT - torch.diag_embed(half.diagonal(dim1=1, dim2=2))
         energies = torch.zeros_like(features[:, 0])
-        for s, (constant, linear, matrix) in enumerate(zip(table[:, 0], table[:, 1 : K + 1], alpha, strict=True)):
+        for s, (constant, linear, matrix) in enumerate(zip(*self._forms(features.shape[1]), strict=True)):
             mine = (species == s).nonzero()[:, 0]
             own = features[mine]
             values = constant + own @ linear + 0.5 * ((own @ matrix) * own).sum(dim=-1)
             energies = energies.index_add(0, mine, values)
         return energies
+
+    def _forms(self, K: int) -> tuple[Tensor, Tensor, Tensor]:
+        """β_0, β and the symmetric α of each element."""
+        table = self.coefficients.reshape(int(self.n_species), -1)
+        upper, lower = torch.triu_indices(K, K, device=table.device)
+        half = table.new_zeros(len(table), K, K).index_put(
+            (torch.arange(len(table))[:, None], upper, lower), table[:, K + 1 :]
+        )
+        return table[:, 0], table[:, 1 : K + 1], half + half.mT - torch.diag_embed(half.diagonal(dim1=1, dim2=2))
+
+    def compiled(self) -> CompiledPart:
+        """Constants, coefficients and matrices."""
+        columns = self.coefficients.numel() // int(self.n_species)  # 1 + K + K (K + 1) / 2
+        constants, linear, matrices = self._forms((math.isqrt(8 * columns + 1) - 3) // 2)
+        return CompiledPart.of("quadratic", constants=constants, coefficients=linear, quadratic=matrices)
 
     def lammps(self) -> CoefficientTable:
         """A row per element, as stored."""
