@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ from cambrian.contracts import Descriptor
 from cambrian.data import Dataset, Structure
 from cambrian.descriptors.soap import SOAP
 from cambrian.graph import Graph, graph_of
-from cambrian.math.envelopes import HardEnvelope
-from cambrian.math.soap_radial import PolynomialOrbitals, PowerWeight
+from cambrian.math.envelopes import Envelope, HardEnvelope, PolynomialEnvelope
+from cambrian.math.soap_radial import ChebyshevPoints, PolynomialOrbitals, PowerWeight
 from cambrian.native.soap import SoapKernel, available
 
 pytestmark = pytest.mark.skipif(not available(), reason="no compiled kernels here")
@@ -33,12 +34,18 @@ def silicon() -> Atoms:
     return atoms
 
 
+PLATEAU = PolynomialEnvelope(inner_fraction=0.6)
 CASES = [
     (cluster(), {"n_max": 3, "l_max": 2}),
     (cluster(9, "HC"), {"n_max": 5, "l_max": 0}),
     (cluster(14, "C"), {"n_max": 1, "l_max": 5, "weight": PowerWeight(length=2.0)}),
     (silicon(), {"n_max": 8, "l_max": 6}),
     (silicon(), {"n_max": 6, "l_max": 12, "envelope": HardEnvelope(), "width": 0.4}),
+    (
+        silicon(),
+        {"n_max": 5, "l_max": 3, "basis": PolynomialOrbitals(), "envelope": PLATEAU},
+    ),
+    (cluster(11, "HC"), {"n_max": 9, "l_max": 3, "basis": ChebyshevPoints(), "envelope": HardEnvelope()}),
 ]
 
 
@@ -80,8 +87,18 @@ def test_jacobian_is_the_derivative_by_autograd():
     close(descriptor.kernel().jacobian(graph)[1], Descriptor.jacobian(descriptor, graph)[1])
 
 
-def test_other_orbitals_have_no_loops():
-    descriptor, _ = ready(silicon(), {"basis": PolynomialOrbitals()})
+@dataclass(frozen=True)
+class Stairs(Envelope):
+    """Jumps where no knot lies."""
+
+    smoothness = -1
+
+    def __call__(self, distance, cutoff):
+        return (distance < 0.7071 * cutoff).to(distance)
+
+
+def test_what_a_table_cannot_follow_has_no_loops():
+    descriptor, _ = ready(silicon(), {"envelope": Stairs()})
     assert descriptor.kernel() is None
 
 
@@ -98,9 +115,9 @@ def test_what_does_not_fit_is_refused():
     descriptor, graph = ready(silicon(), {"n_max": 2, "l_max": 1})
     loops, stars = descriptor.kernel().loops, descriptor.kernel()._stars(graph)
     with pytest.raises(ValueError, match="slope must have the shape"):
-        loops.energies_and_pull(stars, np.zeros((1, 1)))
+        loops.energies_and_pull(*stars, np.zeros((1, 1)))
     with pytest.raises(ValueError, match="one species"):
-        SoapKernel(n_species=0, exponents=np.ones((1, 1)), mixing=np.ones((1, 1, 1)))
-    stars.fade[0] = np.nan
+        SoapKernel(n_species=0, arrays=descriptor.tabulated())
+    stars[1][0] = np.nan
     with pytest.raises(ValueError, match="finite"):
-        loops.features(stars)
+        loops.features(*stars)

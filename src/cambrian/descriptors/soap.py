@@ -16,6 +16,7 @@ from typing import cast
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cambrian.contracts.descriptor import Descriptor, DescriptorKernel
@@ -24,9 +25,10 @@ from cambrian.elements import symbol, symbols
 from cambrian.errors import UserError
 from cambrian.graph import Graph, sum_over_neighbors
 from cambrian.math.envelopes import Envelope, PolynomialEnvelope
-from cambrian.math.soap_radial import DensityBasis, EqualWeight, GaussianOrbitals, GaussianOverlaps, RadialWeight
+from cambrian.math.piece_table import PieceTable
+from cambrian.math.soap_radial import DensityBasis, EqualWeight, GaussianOrbitals, RadialWeight
 from cambrian.math.spherical_harmonics import degrees, spherical_harmonics, spherical_harmonics_and_gradient
-from cambrian.native.soap import SoapKernel, SoapStars, available
+from cambrian.native.soap import SoapArrays, SoapKernel, available
 
 MAX_DEGREE = 12
 EDGES_AT_ONCE = 2048  # bounds the memory of intermediate derivatives
@@ -123,14 +125,29 @@ class SOAP(Descriptor):
             return torch.cat(blocks or [graph.r_ij.new_zeros(graph.n_atoms, 0)], dim=1), derivative
 
     def kernel(self) -> "SoapRoute | None":
-        """The fused loops, where they are compiled, for Gaussian orbitals."""
+        """The fused loops, where they are compiled and a table reaches the radial functions' precision."""
         if self.elements.device.type != "cpu" or not len(self.elements) or not available():
             return None
-        if not isinstance(self.overlaps, GaussianOverlaps):
-            return None
         if self._route is None or self._route.n_species != len(self.elements):
-            self._route = SoapRoute(self, self.overlaps)
+            arrays = self.tabulated()
+            self._route = None if arrays is None else SoapRoute(self, arrays)
         return self._route
+
+    def tabulated(self) -> SoapArrays | None:
+        """Radial functions with what fades neighbors, as the compiled loops read them."""
+
+        def radial(r: NDArray) -> NDArray:
+            fade = self.fade(torch.from_numpy(r)).numpy()
+            return (self.overlaps.values(r) * self.scale.numpy()[:, None] * fade[:, None, None]).reshape(len(r), -1)
+
+        knots = {0.0, self.cutoff, getattr(self.envelope, "inner_fraction", 0.0) * self.cutoff}
+        knots.add(min(getattr(self.weight, "length", 0.0), self.cutoff))
+        table = PieceTable.of(radial, knots)
+        if table is None:
+            return None
+        alone = np.float64(self.overlaps.values(np.zeros(1))[0, 0] * float(self.scale[0]) * self.counts_center)
+        shape = *table.coefficients.shape[:2], self.l_max + 1, self.n_max
+        return SoapArrays(table.knots, table.counts, table.coefficients.reshape(shape), alone)
 
     def _radial(self, distance: Float[Tensor, "edges"]) -> Float[Tensor, "edges degrees radial"]:
         """Overlaps with envelope and weight, times what makes Racah's harmonics those of the formula."""
@@ -223,47 +240,35 @@ class SOAP(Descriptor):
 
 
 class SoapRoute(DescriptorKernel):
-    """The fused loops behind the descriptor's elements, envelope and weight."""
+    """The fused loops behind the descriptor's elements and a table of its radial functions."""
 
-    def __init__(self, descriptor: SOAP, overlaps: GaussianOverlaps):
+    def __init__(self, descriptor: SOAP, arrays: SoapArrays):
         self.descriptor, self.n_species = descriptor, len(descriptor.elements)
-        mixing = np.ascontiguousarray((overlaps.mixing * descriptor.scale[:, None, None]).numpy())
-        exponents = np.ascontiguousarray(overlaps.exponents.numpy())
-        self.loops = SoapKernel(n_species=self.n_species, exponents=exponents, mixing=mixing)
+        self.loops = SoapKernel(n_species=self.n_species, arrays=arrays)
 
     def features(self, graph: Graph) -> Float[Tensor, "atoms features"]:
         """The same values as the descriptor's own `features`."""
-        return torch.from_numpy(self.loops.features(self._stars(graph)))
+        return torch.from_numpy(self.loops.features(*self._stars(graph)))
 
     def jacobian(self, graph: Graph) -> tuple[Float[Tensor, "atoms features"], Float[Tensor, "edges 3 features"]]:
         """The same values as the descriptor's own `jacobian`."""
-        features, jacobian = self.loops.jacobian(self._stars(graph))
+        features, jacobian = self.loops.jacobian(*self._stars(graph))
         return torch.from_numpy(features), torch.from_numpy(jacobian)
 
     def pull(self, graph: Graph, slopes: Float[Tensor, "atoms features"]) -> Float[Tensor, "edges 3"]:
         """dE/dr_ij of every edge."""
         slope = np.ascontiguousarray(slopes.detach().numpy())
-        return torch.from_numpy(self.loops.energies_and_pull(self._stars(graph), slope)[1])
+        return torch.from_numpy(self.loops.energies_and_pull(*self._stars(graph), slope)[1])
 
     def energies_and_pull(
         self, graph: Graph, slopes: Float[Tensor, "species features"], species: Int[Tensor, "atoms"]
     ) -> tuple[Float[Tensor, "atoms"], Float[Tensor, "edges 3"]]:
         """Energies linear in the features, and dE/dr_ij."""
         slope = np.ascontiguousarray(slopes.detach().numpy()[species.numpy()])
-        energies, pull = self.loops.energies_and_pull(self._stars(graph), slope)
+        energies, pull = self.loops.energies_and_pull(*self._stars(graph), slope)
         return torch.from_numpy(energies), torch.from_numpy(pull)
 
-    def _stars(self, graph: Graph) -> SoapStars:
-        r_ij = graph.r_ij.detach()
-        distance = r_ij.norm(dim=-1)
+    def _stars(self, graph: Graph) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         species = self.descriptor.species(graph)
-        forward = torch.func.jvp(self.descriptor.fade, (distance,), (torch.ones_like(distance),))
-        fade, slope = cast(tuple[Tensor, Tensor], forward)
-        return SoapStars(
-            first=graph.first_edge.numpy(),
-            r_ij=np.ascontiguousarray(r_ij.numpy()),
-            fade=np.ascontiguousarray(fade.numpy()),
-            fade_slope=np.ascontiguousarray(slope.numpy()),
-            neighbor_species=species[graph.neighbor].numpy(),
-            species=species.numpy(),
-        )
+        r_ij = np.ascontiguousarray(graph.r_ij.detach().numpy())
+        return graph.first_edge.numpy(), r_ij, graph.neighbor.numpy(), species.numpy()

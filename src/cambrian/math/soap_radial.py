@@ -44,6 +44,10 @@ class Overlaps(ABC):
     def __call__(self, distance: Float[Tensor, "edges"]) -> Float[Tensor, "edges degrees radial"]:
         """Overlaps at distances in Å, differentiable; zero is allowed."""
 
+    def values(self, distance: NDArray) -> NDArray:
+        """The same (edges, degrees, radial) in numpy, as precise as can be: what a table is made from."""
+        return self(torch.from_numpy(distance)).numpy()
+
 
 class DensityBasis(Configurable, ABC):
     """A family of radial functions; `counts_center` says whether the atom itself is part of its density."""
@@ -88,6 +92,15 @@ class GaussianOverlaps(Overlaps):
         primitives = torch.exp(-exponents * distance.square()[:, None, None])
         powers = torch.stack([distance**l for l in range(len(exponents))], dim=1)  # noqa: E741
         return torch.einsum("eln,lnk,el->elk", primitives, mixing, powers)
+
+    def values(self, distance: NDArray) -> NDArray:
+        """In extended precision where the machine has it: orthonormal functions are differences of large ones."""
+        r = distance.astype(np.longdouble)[:, None, None]
+        primitives = np.exp(-self.exponents.numpy().astype(np.longdouble) * r**2)
+        mixed = np.stack(
+            [primitives[:, k] @ m for k, m in enumerate(self.mixing.numpy().astype(np.longdouble))], axis=1
+        )
+        return mixed * r ** np.arange(len(self.exponents))[:, None]
 
 
 class PolynomialOrbitals(DensityBasis):

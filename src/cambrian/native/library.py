@@ -77,7 +77,7 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         "cambrian_moments_pull": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
         "cambrian_moments_energies_and_pull": (ctypes.c_int, [pointer, pointer, pointer, pointer, pointer]),
         "cambrian_moments_jacobian": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
-        "cambrian_soap_new": (pointer, [ctypes.c_int, ctypes.c_int, ctypes.c_int, pointer, pointer]),
+        "cambrian_soap_new": (pointer, [pointer]),
         "cambrian_soap_free": (None, [pointer]),
         "cambrian_soap_n_features": (ctypes.c_int, [pointer]),
         "cambrian_soap_features": (ctypes.c_int, [pointer, pointer, pointer]),

@@ -1,4 +1,4 @@
-// The C ABI of SOAP: handles, and the plan of columns and recursions.
+// The C ABI of SOAP: handles, and the plan of columns, recursions and radial pieces.
 #include "soap.h"
 
 #include <cmath>
@@ -23,6 +23,8 @@ struct cambrian_soap {
   SoapPlan plan;
 };
 
+const SoapPlan &cambrian::plan_of(const cambrian_soap *kernel) { return kernel->plan; }
+
 namespace {
 
 int run_in_use(const SoapJob &job) {
@@ -35,9 +37,8 @@ int run_in_use(const SoapJob &job) {
   return run_soap_baseline(job);
 }
 
-int run(const cambrian_soap *kernel, const cambrian_soap_stars *stars, SoapJob job) try {
-  const int64_t n_edges = stars->first[stars->n_atoms];
-  if (!finite(stars->r_ij, 3 * n_edges) || !finite(stars->fade, n_edges) || !finite(stars->fade_slope, n_edges)) return 2;
+int run(const cambrian_soap *kernel, const cambrian_stars *stars, SoapJob job) try {
+  if (!finite(stars->r_ij, 3 * stars->first[stars->n_atoms])) return 2;
   job.plan = &kernel->plan;
   job.stars = *stars;
   job.threads = n_threads();
@@ -61,30 +62,40 @@ void plan_harmonics(SoapPlan &p) {
 }
 
 void plan_columns(SoapPlan &p) {
+  const int n = p.n_max, degrees = p.l_max + 1;
   p.n_features = 0;
   for (int s = 0; s < p.n_species; ++s)
     for (int t = s; t < p.n_species; ++t) {
-      SoapPair pair{s, t, p.n_features, {}};
-      for (int l = 0; l <= p.l_max; ++l)
-        for (int n = 0; n < p.n_max; ++n)
-          for (int m = s == t ? n : 0; m < p.n_max; ++m)
-            pair.columns.push_back({l, n, m, s == t && n == m ? 1 : std::sqrt(2.)});
-      p.n_features += int(pair.columns.size());
-      p.pairs.push_back(pair);
+      p.pairs.push_back({s, t, p.n_features});
+      p.n_features += degrees * (s == t ? n * (n + 1) / 2 : n * n);
     }
+}
+
+void plan_radial(SoapPlan &p, const cambrian_soap_arrays &a) {
+  p.knots.assign(a.knots, a.knots + a.n_segments + 1);
+  p.counts.assign(a.counts, a.counts + a.n_segments);
+  int64_t pieces = 0;
+  for (int64_t s = 0; s < a.n_segments; ++s) {
+    p.first.push_back(pieces);
+    p.rate.push_back(a.counts[s] / (a.knots[s + 1] - a.knots[s]));
+    pieces += a.counts[s];
+  }
+  const int64_t rows = pieces * CAMBRIAN_SOAP_ORDERS * (p.l_max + 1);
+  p.table.assign(rows * p.n_row, 0);
+  for (int64_t row = 0; row < rows; ++row)
+    for (int n = 0; n < p.n_max; ++n) p.table[row * p.n_row + n] = a.table[row * p.n_max + n];
+  p.alone.assign(p.n_row, 0);
+  for (int n = 0; n < p.n_max; ++n) p.alone[n] = a.alone[n];
 }
 
 }  // namespace
 
-cambrian_soap *cambrian_soap_new(int n_species, int n_max, int l_max, const double *exponents, const double *mixing) try {
+cambrian_soap *cambrian_soap_new(const cambrian_soap_arrays *arrays) try {
   auto *kernel = new cambrian_soap;
   SoapPlan &p = kernel->plan;
-  p.n_species = n_species, p.n_max = n_max, p.l_max = l_max;
-  p.exponents.assign(exponents, exponents + (l_max + 1) * n_max);
-  p.mixing.assign(mixing, mixing + (l_max + 1) * n_max * n_max);
-  p.alone.assign(n_max, 0);
-  for (int k = 0; k < n_max; ++k)
-    for (int n = 0; n < n_max; ++n) p.alone[n] += mixing[k * n_max + n];
+  p.n_species = int(arrays->n_species), p.n_max = int(arrays->n_max), p.l_max = int(arrays->l_max);
+  p.n_row = (p.n_max + isa_width() - 1) / isa_width() * isa_width();
+  plan_radial(p, *arrays);
   plan_harmonics(p);
   plan_columns(p);
   return kernel;
@@ -96,13 +107,13 @@ void cambrian_soap_free(cambrian_soap *kernel) { delete kernel; }
 
 int cambrian_soap_n_features(const cambrian_soap *kernel) { return kernel->plan.n_features; }
 
-int cambrian_soap_features(const cambrian_soap *kernel, const cambrian_soap_stars *stars, double *features) {
+int cambrian_soap_features(const cambrian_soap *kernel, const cambrian_stars *stars, double *features) {
   SoapJob job{};
   job.features = features;
   return run(kernel, stars, job);
 }
 
-int cambrian_soap_energies_and_pull(const cambrian_soap *kernel, const cambrian_soap_stars *stars, const double *slope,
+int cambrian_soap_energies_and_pull(const cambrian_soap *kernel, const cambrian_stars *stars, const double *slope,
                                     double *energies, double *pull) {
   SoapJob job{};
   job.slope = slope;
@@ -111,8 +122,7 @@ int cambrian_soap_energies_and_pull(const cambrian_soap *kernel, const cambrian_
   return run(kernel, stars, job);
 }
 
-int cambrian_soap_jacobian(const cambrian_soap *kernel, const cambrian_soap_stars *stars, double *features,
-                           double *jacobian) {
+int cambrian_soap_jacobian(const cambrian_soap *kernel, const cambrian_stars *stars, double *features, double *jacobian) {
   SoapJob job{};
   job.features = features;
   job.jacobian = jacobian;

@@ -1,6 +1,9 @@
-// Neighbors of one atom in blocks of vectors, each of one species: radial functions, harmonics and their derivatives.
-// Part of soap_kernel.cpp.
+// Neighbors of one atom, species by species in blocks of vectors: harmonics with neighbors in the lanes, radial functions
+// with n in the lanes.
 #pragma once
+#include <cstdlib>
+#include <cstring>
+
 #include "lanes.hpp"
 #include "soap_job.hpp"
 
@@ -8,59 +11,132 @@ using namespace cambrian;
 
 namespace {
 
-// e^x for -700 < x <= 0: 2^k from the bits of the sum, and a series on |r| < ln 2 / 2.
-inline vec decay(vec x) {
-  const vec t = x * 1.4426950408889634 + 0x1.8p52;
-  const mask bits = reinterpret_cast<const mask &>(t);
-  const mask k = bits - 0x4338000000000000ll;
-  const vec steps = __builtin_convertvector(k, vec);
-  const vec r = (x - steps * 0.693147180369123816490) - steps * 1.90821492927058770002e-10;
-  constexpr double series[] = {1. / 6227020800., 1. / 479001600., 1. / 39916800., 1. / 3628800., 1. / 362880.,
-                               1. / 40320.,      1. / 5040.,      1. / 720.,      1. / 120.,     1. / 24.,
-                               1. / 6.,          1. / 2.,         1.,             1.};
-  vec sum = all(1. / 87178291200.);
-  for (double c : series) sum = sum * r + c;
-  const mask power = (k + 1023) << 52;
-  return sum * reinterpret_cast<const vec &>(power);
+inline vec load(const double *from) {
+  vec x;
+  std::memcpy(&x, from, sizeof x);
+  return x;
 }
+inline void store(double *to, vec x) { std::memcpy(to, &x, sizeof x); }
 
 struct SoapBlock {  // W neighbors of one species
-  vec u[3];         // direction
+  vec u[3], inverse;
+  double r[W];
   int64_t edge[W];  // -1 where a lane is empty
 };
 
-// The arrays of one block: G and dG/dr (l, n); Y (h); dY/dr (3, h), already across the edge and divided by r.
-struct SoapArrays {
-  vec *g, *dg, *y, *dy;
+// Memory for the neighbors of one atom, and for one atom's sums c and their slopes d = dE/dc.
+struct SoapBuffers {
+  char *next;
+  size_t used = 0;
+  SoapBlock *block;
+  int *block_first;  // n_species + 1
+  vec *y;            // (block, value and slopes along x, y, z, h)
+  double *g;         // (neighbor, value and slope, l, n)
+  double *c, *d;     // (species, h, n)
+  double *table;     // (n, n')
+  int n_row, LN, H, n_moments;
+
+  template <class T>
+  T *take(size_t n) {
+    T *p = next ? reinterpret_cast<T *>(next + used) : nullptr;
+    used += (n * sizeof(T) + 63) / 64 * 64;
+    return p;
+  }
+  SoapBuffers(const SoapPlan &p, char *memory, int max_neighbors) : next(memory) {
+    const size_t blocks = max_neighbors / W + p.n_species + 1;
+    n_row = p.n_row, H = p.n_harmonics(), LN = (p.l_max + 1) * n_row, n_moments = H * n_row;
+    block = take<SoapBlock>(blocks);
+    block_first = take<int>(p.n_species + 1);
+    y = take<vec>(blocks * 4 * H);
+    g = take<double>(blocks * W * 2 * LN);
+    c = take<double>((size_t)p.n_species * n_moments);
+    d = take<double>((size_t)p.n_species * n_moments);
+    table = take<double>((size_t)2 * p.n_max * n_row);
+  }
+  vec *harmonics(int k) const { return y + (size_t)k * 4 * H; }
+  double *radial(int k, int lane) const { return g + (size_t)(k * W + lane) * 2 * LN; }
 };
 
-inline void radial(const SoapPlan &p, vec r, vec f, vec df, const SoapArrays &a) {
-  const int N = p.n_max;
-  const vec r2 = r * r;
-  vec power = all(1), below = vec{};  // r^l, l r^(l-1)
-  for (int l = 0; l <= p.l_max; ++l) {
-    vec *g = a.g + l * N, *dg = a.dg + l * N;
-    for (int n = 0; n < N; ++n) g[n] = dg[n] = vec{};
-    for (int k = 0; k < N; ++k) {
-      const double e = p.exponents[l * N + k];
-      vec x = -e * r2;
-      x = x < all(-690) ? all(-690) : x;
-      const vec primitive = decay(x), slope = -2 * e * r * primitive;
-      const double *mixing = p.mixing.data() + (l * N + k) * N;
-      for (int n = 0; n < N; ++n) g[n] += mixing[n] * primitive, dg[n] += mixing[n] * slope;
+// Memory that a thread keeps from call to call.
+struct SoapMemory {
+  char *start = nullptr;
+  size_t size = 0;
+  ~SoapMemory() { std::free(start); }
+  bool reserve(size_t needed) {
+    if (size >= needed) return true;
+    std::free(start);
+    start = static_cast<char *>(std::aligned_alloc(64, (needed + 63) / 64 * 64));
+    size = start ? needed : 0;
+    return start;
+  }
+};
+
+inline int most_neighbors(const cambrian_stars &stars) {
+  int64_t longest = 0;
+  for (int64_t i = 0; i < stars.n_atoms; ++i) {
+    const int64_t count = stars.first[i + 1] - stars.first[i];
+    longest = count > longest ? count : longest;
+  }
+  return int(longest);
+}
+
+// Edges inside the cutoff by species, in whole blocks; an empty lane stands at 1 and is left out of all sums.
+inline void stage(const SoapPlan &p, const cambrian_stars &stars, int64_t atom, const SoapBuffers &b) {
+  const double reach = p.cutoff() * p.cutoff();
+  int n = 0;
+  for (int s = 0; s < p.n_species; ++s) {
+    b.block_first[s] = n / W;
+    for (int64_t e = stars.first[atom]; e < stars.first[atom + 1]; ++e) {
+      const double *r = stars.r_ij + 3 * e;
+      if ((p.n_species > 1 && stars.species[stars.neighbor[e]] != s) ||
+          !(r[0] * r[0] + r[1] * r[1] + r[2] * r[2] < reach))
+        continue;
+      SoapBlock &block = b.block[n / W];
+      for (int c = 0; c < 3; ++c) block.u[c][n % W] = r[c];
+      block.edge[n++ % W] = e;
     }
-    const vec now = power * f, change = below * f + power * df;
-    for (int n = 0; n < N; ++n) {
-      const vec value = g[n];
-      g[n] = now * value, dg[n] = now * dg[n] + change * value;
+    for (; n % W; ++n) {
+      SoapBlock &block = b.block[n / W];
+      for (int c = 0; c < 3; ++c) block.u[c][n % W] = c == 2;
+      block.edge[n % W] = -1;
     }
-    below = (l + 1.) * power;
-    power *= r;
+  }
+  b.block_first[p.n_species] = n / W;
+  for (int k = 0; k < n / W; ++k) {
+    SoapBlock &block = b.block[k];
+    const vec r = root(block.u[0] * block.u[0] + block.u[1] * block.u[1] + block.u[2] * block.u[2]);
+    block.inverse = 1 / r;
+    for (int c = 0; c < 3; ++c) block.u[c] *= block.inverse;
+    std::memcpy(block.r, &r, sizeof r);
   }
 }
 
-// Columns by l: m = 0 .. l, then -1 .. -l.
-inline void harmonics(const SoapPlan &p, const vec *u, vec inverse, const SoapArrays &a) {
+// G, and with SLOPES dG/dr behind it.
+template <bool SLOPES>
+inline void radial(const SoapPlan &p, double r, double *g) {
+  int s = 0;
+  while (s + 1 < int(p.counts.size()) && r >= p.knots[s + 1]) ++s;
+  const double x = (r - p.knots[s]) * p.rate[s];
+  int64_t inside = int64_t(x);
+  inside = inside < p.counts[s] ? inside : p.counts[s] - 1;
+  const vec t = all(2 * (x - inside) - 1), scale = all(2 * p.rate[s]);
+  const int LN = (p.l_max + 1) * p.n_row;
+  const double *a = p.table.data() + (p.first[s] + inside) * CAMBRIAN_SOAP_ORDERS * LN;
+  for (int i = 0; i < LN; i += W) {
+    vec value = load(a + (CAMBRIAN_SOAP_ORDERS - 1) * LN + i), slope = {};
+#pragma GCC unroll 10
+    for (int k = CAMBRIAN_SOAP_ORDERS - 2; k >= 0; --k) {
+      if (SLOPES) slope = slope * t + value;
+      value = value * t + load(a + k * LN + i);
+    }
+    store(g + i, value);
+    if (SLOPES) store(g + LN + i, slope * scale);
+  }
+}
+
+// Columns by l: m = 0 .. l, then -1 .. -l. With SLOPES, behind Y its derivatives along x, y, z: across the edge, over r.
+template <bool SLOPES>
+inline void harmonics(const SoapPlan &p, const vec *u, vec inverse, vec *Y) {
   constexpr int M = 14;
   const int n = p.l_max + 1, H = n * n;
   vec c[M], s[M], q[3][M];
@@ -73,22 +149,33 @@ inline void harmonics(const SoapPlan &p, const vec *u, vec inverse, const SoapAr
       if (m < l - 1) now[m] -= p.lower[l * n + m] * two[m];
     }
     now[l] = all(p.diagonal[l]);
-    vec *y = a.y + l * l, *dx = a.dy + l * l, *dy = dx + H, *dz = dy + H;
+    vec *y = Y + l * l;
     for (int m = 0; m <= l; ++m) {
-      const vec up = m < l ? p.raising[l * n + m] * now[m + 1] : vec{};
-      const vec low_c = m ? m * c[m - 1] : vec{}, low_s = m ? m * s[m - 1] : vec{};
       y[m] = now[m] * c[m];
-      dx[m] = now[m] * low_c, dy[m] = -now[m] * low_s, dz[m] = up * c[m];
-      if (m) {
-        y[l + m] = now[m] * s[m];
-        dx[l + m] = now[m] * low_s, dy[l + m] = now[m] * low_c, dz[l + m] = up * s[m];
-      }
+      if (m) y[l + m] = now[m] * s[m];
+      if (!SLOPES) continue;
+      vec *dx = y + H, *dy = dx + H, *dz = dy + H;
+      const vec up = m < l ? p.raising[l * n + m] * now[m + 1] : vec{};
+      const vec low_c = m ? m * c[m - 1] * now[m] : vec{}, low_s = m ? m * s[m - 1] * now[m] : vec{};
+      dx[m] = low_c, dy[m] = -low_s, dz[m] = up * c[m];
+      if (m) dx[l + m] = low_s, dy[l + m] = low_c, dz[l + m] = up * s[m];
     }
   }
+  if (!SLOPES) return;
   for (int h = 0; h < H; ++h) {
-    vec *dx = a.dy + h, *dy = dx + H, *dz = dy + H;
+    vec *dx = Y + H + h, *dy = dx + H, *dz = dy + H;
     const vec along = u[0] * *dx + u[1] * *dy + u[2] * *dz;
     *dx = (*dx - u[0] * along) * inverse, *dy = (*dy - u[1] * along) * inverse, *dz = (*dz - u[2] * along) * inverse;
+  }
+}
+
+template <bool SLOPES>
+inline void expand(const SoapPlan &p, const SoapBuffers &b) {
+  for (int k = 0; k < b.block_first[p.n_species]; ++k) {
+    const SoapBlock &block = b.block[k];
+    harmonics<SLOPES>(p, block.u, block.inverse, b.harmonics(k));
+    for (int lane = 0; lane < W; ++lane)
+      if (block.edge[lane] >= 0) radial<SLOPES>(p, block.r[lane], b.radial(k, lane));
   }
 }
 
