@@ -21,10 +21,12 @@ from cambrian.contracts.archive import fingerprint, load
 from cambrian.contracts.compose import Committee
 from cambrian.contracts.engine import predictor
 from cambrian.contracts.evaluate import Prediction
+from cambrian.contracts.force_model import NOT_CONSERVED, ForceModel
 from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.spread import Spread
 from cambrian.data.labelling import charge_and_spin
+from cambrian.errors import UserError
 from cambrian.graph import NeighborList
 from cambrian.math.voigt import voigt
 
@@ -42,6 +44,8 @@ class Calculator(ase_calculator.Calculator):
 
     def __init__(self, potential: Potential | str | Path, *, skin: float = 0.5):
         super().__init__()
+        if isinstance(potential, ForceModel):
+            raise UserError(f"this model has no energy, {NOT_CONSERVED}; who wants its forces takes ForceCalculator")
         self.potential = potential if isinstance(potential, Potential) else load(potential)
         members = self.potential.members if isinstance(self.potential, Committee) else [self.potential]
         self._predictors = [predictor(member) for member in members if isinstance(member, Potential)]
@@ -88,6 +92,39 @@ class Calculator(ase_calculator.Calculator):
     def export_properties(self) -> Properties:
         """The results that ASE has a name for."""
         return Properties({name: value for name, value in self.results.items() if name in all_outputs})
+
+
+class ForceCalculator(ase_calculator.Calculator):
+    """ASE calculator of a model that gives forces without an energy: energy is not conserved, and stands as NaN.
+
+    Take a thermostat, and nothing that needs an energy (minimization, free energies).
+    """
+
+    implemented_properties = ["energy", "forces"]
+
+    def __init__(self, model: ForceModel, *, skin: float = 0.5):
+        super().__init__()
+        self.model, self._neighbors = model, NeighborList(model.cutoff, skin=skin)
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: list[str] | None = None,
+        system_changes: list[str] = ase_calculator.all_changes,
+    ) -> None:
+        """Compute the forces; ASE calls this when something changed."""
+        super().calculate(atoms, properties or ["forces"], system_changes)
+        structure: Any = self.atoms  # ASE keeps a copy of what was given
+        forces = self.model.predict(self._neighbors.graph(structure)).forces
+        assert forces is not None
+        self.results = {"energy": np.nan, "forces": forces.numpy()}
+
+    def todict(self) -> dict[str, str]:
+        """The fingerprint of the model."""
+        return {"potential": fingerprint(self.model)}
+
+    def _get_name(self) -> str:
+        return "cambrian"
 
 
 def calculator_for(driver: Potential | Labeller, atoms: Atoms) -> BaseCalculator:

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from cambrian.cli.console import Bars, Interrupted, err, out, table
-from cambrian.cli.options import OwnClasses, PotentialFile, Reading, SetOptions, load_potential, reads_data
+from cambrian.cli.options import OwnClasses, PotentialFile, Reading, SetOptions, load_model, load_potential, reads_data
 from cambrian.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ def md(
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Tell at each frame how sure the potential is of energy and forces.")
     ] = False,
+    forces_only: Annotated[
+        bool, typer.Option("--forces-only", help="Run with a model that gives no energy: energy is not conserved.")
+    ] = False,
     set_: SetOptions = None,
     own: OwnClasses = None,
     *,
@@ -62,7 +65,9 @@ def md(
     run.extrapolating.extxyz.
     """
     begin = by_name(engine)
-    model = load_potential(potential, own)
+    model = load_model(potential, own) if forces_only else load_potential(potential, own)
+    if forces_only:
+        told_forces_only(model, ensemble)
     notes = unsureness(model, engine) if uncertainty else None
     atoms = starting(start, frame, reading)
     settings = {"n_steps": steps, "timestep_fs": timestep, "every": every}
@@ -86,6 +91,17 @@ def md(
         raise typer.Exit(STOPPED)
 
 
+def told_forces_only(model, ensemble: str) -> None:
+    """Warn of what such a run is worth; raises UserError where the model has an energy."""
+    from cambrian.cli.console import warn
+    from cambrian.contracts.force_model import NOT_CONSERVED, ForceModel
+
+    if not isinstance(model, ForceModel):
+        raise UserError("--forces-only is for models without an energy (mlotf); this is a potential: leave it out")
+    mend = "" if ensemble.lower() == "nvt" else "; --ensemble nvt holds the temperature at least"
+    warn([f"{NOT_CONSERVED}{mend}"])
+
+
 def unsureness(model, engine: str) -> "UncertaintyNotes":
     """What notes the uncertainty of each frame; raises UserError where there is none to tell."""
     from cambrian.sample.uncertainty_notes import UncertaintyNotes
@@ -101,9 +117,12 @@ def watching(
 ) -> "Iterator[ExtrapolationGuard | None]":
     """What looks for extrapolation while the run goes on; None where the potential cannot tell, which is said."""
     from cambrian.contracts.extrapolation import ExtrapolationWatch
+    from cambrian.contracts.force_model import ForceModel
     from cambrian.sample.extrapolation_guard import ExtrapolationGuard
 
     try:
+        if isinstance(model, ForceModel):
+            raise UserError("models of forces alone do not tell it")
         watch = ExtrapolationWatch(model)
     except UserError as error:
         if stop_above is not None:
@@ -134,18 +153,22 @@ def by_name(engine: str) -> Callable:
 
 def by_ase(model, atoms: "Atoms", ensemble: "Ensemble", settings: dict) -> Callable:
     """A run by ASE in this process."""
-    from cambrian.calculator import Calculator
+    from cambrian.calculator import Calculator, ForceCalculator
+    from cambrian.contracts.force_model import ForceModel
     from cambrian.sample.dynamics import Dynamics
 
-    atoms.calc = Calculator(model)
+    atoms.calc = ForceCalculator(model) if isinstance(model, ForceModel) else Calculator(model)
     return partial(Dynamics(ensemble, **settings).run, atoms)
 
 
 def by_lammps(model, atoms: "Atoms", ensemble: "Ensemble", settings: dict) -> Callable:
     """A run by LAMMPS on all ranks, of which the first one talks."""
+    from cambrian.contracts.force_model import ForceModel
     from cambrian.lammps_driver import world
     from cambrian.sample.lammps_dynamics import LammpsDynamics
 
+    if isinstance(model, ForceModel):
+        raise UserError("models of forces alone run with --engine ase")
     if world().rank > 0:
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     return partial(LammpsDynamics(ensemble, **settings).run, atoms, model)
@@ -188,7 +211,9 @@ def show(run, n_atoms: int, seconds: float | None, guard: "ExtrapolationGuard | 
         ["mean temperature, K", f"{figures['temperature_K'].mean():.1f}"],
         ["mean potential energy, eV/atom", f"{figures['potential_energy'].mean() / n_atoms:.5f}"],
     ]
-    if conserved and len(time_ps) > 2:
+    if np.isnan(figures["potential_energy"]).all():
+        rows.pop()  # of a model that has none
+    elif conserved and len(time_ps) > 2:
         drift = np.polyfit(time_ps, run.total_energy / n_atoms, 1)[0]
         rows.insert(3, ["slope of the total energy, meV/atom/ps", f"{1e3 * drift:.3g}"])
     if guard is not None:

@@ -12,6 +12,7 @@ import typer
 from cambrian.cli.console import warn
 
 if TYPE_CHECKING:
+    from cambrian.contracts.force_model import Model
     from cambrian.contracts.potential import Potential
     from cambrian.data.dataset import Dataset
 
@@ -85,11 +86,25 @@ def reads_data(command: Callable) -> Callable:
 def load_potential(path: Path, own: list[str] | None) -> "Potential":
     """Load a model file; the user's own classes are taken from the files that the user named."""
     from cambrian.contracts.archive import load
+
+    take_own(own)
+    return load(model_file(path))
+
+
+def load_model(path: Path, own: list[str] | None) -> "Model":
+    """The same where a model that gives forces without an energy will do."""
+    from cambrian.contracts.archive import load_model
+
+    take_own(own)
+    return load_model(model_file(path))
+
+
+def take_own(own: list[str] | None) -> None:
+    """Make the user's own classes known."""
     from cambrian.contracts.catalogue import from_file
 
     for place in own or ():
         from_file(place)
-    return load(model_file(path))
 
 
 def model_file(path: Path) -> Path:

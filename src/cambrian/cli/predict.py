@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from cambrian.cli.console import Bars, err
-from cambrian.cli.options import DataFiles, OwnClasses, PotentialFile, Reading, load_potential, reads_data
+from cambrian.cli.options import DataFiles, OwnClasses, PotentialFile, Reading, load_model, reads_data
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,19 +38,22 @@ def predict(
     it knows how sure it is, `energy_std`, `forces_std` (of each atom) and `stress_std` say so.
     """
     from cambrian.contracts.extrapolation import can_tell, extrapolation_of
+    from cambrian.contracts.force_model import ForceModel
     from cambrian.contracts.predict import predict as run
     from cambrian.contracts.spread import tells_uncertainty
     from cambrian.data import write
     from cambrian.data.predictions import with_predictions
 
-    model = load_potential(potential, own)
+    model = load_model(potential, own)
     structures = reading.read(data, labelled=False)
     with Bars() as bars:
         found = run(model, structures, progress=lambda fraction: bars("predict", fraction))
     predicted = with_predictions(structures, found)
-    if can_tell(model):
+    if isinstance(model, ForceModel):
+        err().print("forces alone: this model gives no energy and no stress")
+    elif can_tell(model):
         marked(predicted, extrapolation_of(model, structures))
-    if uncertainty and tells_uncertainty(model):
+    if not isinstance(model, ForceModel) and uncertainty and tells_uncertainty(model):
         with Bars() as bars:
             unsure(predicted, model, lambda fraction: bars("uncertainty", fraction))
     write(output, predicted)

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from cambrian.cli.console import Bars, err, out, table
-from cambrian.cli.options import OwnClasses, Reading, SetOptions, load_potential, model_file, reads_data
+from cambrian.cli.options import OwnClasses, Reading, SetOptions, load_model, model_file, reads_data
 from cambrian.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def validate(
     settings = settings_by_name(set_ or (), [*names, "method"])
     made = {name: make(Check, name, settings[name]) for name in names}
     file = model_file(Path(rest[0]))
-    potential = load_potential(file, own)
+    potential = load_model(file, own)
+    refuse_energies_of(potential, names)
     reference = reading.read(rest[1:], labelled=names == ["errors"]) if rest[1:] else None
     labeller = None if method is None else make(Labeller, method, settings["method"])
     results = {}
@@ -66,6 +67,14 @@ def validate(
     write(results, json_, report, str(rest[0]))
     if any(r.verdict == "failed" for r in results.values()):
         raise typer.Exit(FAILED)
+
+
+def refuse_energies_of(model, names: list[str]) -> None:
+    """Raise UserError where checks of an energy are asked of a model that gives forces alone."""
+    from cambrian.contracts.force_model import NOT_CONSERVED, ForceModel
+
+    if isinstance(model, ForceModel) and names != ["errors"]:
+        raise UserError(f"this model gives forces without an energy, {NOT_CONSERVED}: only `errors` can be checked")
 
 
 def sorted_words(words: list[str]) -> tuple[list[str], list[str]]:

@@ -23,7 +23,7 @@ from cambrian.configuration.fine_tuning import FineTuning, is_model_file
 from cambrian.configuration.settings import Setting, apply, call_of, defaults, hints_of
 from cambrian.configuration.yaml_text import dump, parse_file
 from cambrian.contracts.catalogue import build_argument, construct, find, from_file, nearest
-from cambrian.contracts.potential import Potential
+from cambrian.contracts.force_model import Model
 from cambrian.contracts.solver import Solver
 from cambrian.errors import UserError
 
@@ -31,7 +31,7 @@ FORMS = "`recipe:` with `parameters:`, or `potential:` with `solver:`; `seed:` a
 KEYS = ("recipe", "parameters", "potential", "solver", "seed", "resolved", *fine_tuning.KEYS)
 
 
-def recipes() -> dict[str, Callable[..., tuple[Potential, Solver]]]:
+def recipes() -> dict[str, Callable[..., tuple[Model, Solver]]]:
     """Recipes by name: each file of the folder defines a function of its own name."""
     home = importlib.import_module("cambrian.recipes")
     names = [m.name for m in pkgutil.iter_modules(home.__path__) if not m.name.startswith("_")]
@@ -73,7 +73,7 @@ class Recipe:
         name, effective = make(content, source, settings)
         return cls(name, effective, seed, own, tuning)
 
-    def build(self) -> tuple[Potential, Solver]:
+    def build(self) -> tuple[Model, Solver]:
         """Fresh objects, not yet set up; or the saved potential that the fit goes on from."""
         target = _function(self.content["recipe"]) if "recipe" in self.content else _composition
         arguments = self.content["parameters"] if "recipe" in self.content else self.content
@@ -138,12 +138,12 @@ def _composed(content: dict, source: str, settings: list[Setting]) -> tuple[str,
     return Path(source).stem, _effective(_composition, arguments, source)
 
 
-def _composition(potential: Potential, solver: Solver) -> tuple[Potential, Solver]:
+def _composition(potential: Model, solver: Solver) -> tuple[Model, Solver]:
     """The recipe that a free composition is."""
     return potential, solver
 
 
-def _function(name: str) -> Callable[..., tuple[Potential, Solver]]:
+def _function(name: str) -> Callable[..., tuple[Model, Solver]]:
     if not isinstance(name, str):
         raise UserError(f"a recipe is named by a word, not {name!r}")
     if ".py:" in name:

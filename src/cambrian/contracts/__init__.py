@@ -7,6 +7,7 @@ from cambrian.contracts.compose import Committee, DescriptorPotential, Frozen
 from cambrian.contracts.descriptor import Descriptor
 from cambrian.contracts.engine import predictor
 from cambrian.contracts.evaluate import Prediction, evaluate
+from cambrian.contracts.force_model import ForceModel
 from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.linear import Linear, Rows
 from cambrian.contracts.potential import Potential, Sum, Terms
@@ -25,6 +26,7 @@ __all__ = [
     "Configurable",
     "Descriptor",
     "DescriptorPotential",
+    "ForceModel",
     "Frozen",
     "Labeller",
     "Linear",

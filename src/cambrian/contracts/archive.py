@@ -20,6 +20,7 @@ from torch import nn
 
 from cambrian.configurable import describe
 from cambrian.contracts.catalogue import build
+from cambrian.contracts.force_model import NOT_CONSERVED, ForceModel, Model
 from cambrian.contracts.potential import Potential
 from cambrian.elements import symbols
 from cambrian.errors import UserError
@@ -28,7 +29,7 @@ FORMAT_VERSION = 1
 UNITS = {"energy": "eV", "length": "Å", "charge": "e", "mass": "amu", "time": "fs", "stress": "eV/Å³, tensile positive"}
 
 
-def save(potential: Potential, path: str | Path, record: dict[str, Any] | None = None) -> Path:
+def save(potential: Model, path: str | Path, record: dict[str, Any] | None = None) -> Path:
     """Write a fitted potential; `record` (plain data: level of theory, data hash, errors ...) goes into the header.
 
     The file is written under a temporary name and moved into place. Raises UserError when it cannot be written.
@@ -50,10 +51,21 @@ def save(potential: Potential, path: str | Path, record: dict[str, Any] | None =
 
 
 def load(path: str | Path) -> Potential:
-    """Read a potential; raises UserError for a file that is missing, broken or of a newer format."""
+    """Read a potential; raises UserError for a file that is missing, broken, of a newer format, or of forces alone."""
+    found = load_model(path)
+    if isinstance(found, ForceModel):
+        raise UserError(
+            f"{path} gives forces without an energy ({type(found).__name__}): {NOT_CONSERVED}. cambrian predict, "
+            "cambrian validate errors and cambrian md --forces-only take it; for all else fit a potential"
+        )
+    return found
+
+
+def load_model(path: str | Path) -> Model:
+    """Read a potential or a model of forces alone; raises UserError for a file that is missing, broken or newer."""
     header, tensors = _read(Path(path))
     potential = build(header["potential"], where=str(path))
-    if not isinstance(potential, Potential):
+    if not isinstance(potential, Model):
         raise UserError(f"{path} describes no potential; it is damaged or not ours")
     _assign(potential, tensors, Path(path))
     return potential.eval()
@@ -73,7 +85,7 @@ def header_of(path: str | Path) -> dict[str, Any]:
     return _read(Path(path))[0]
 
 
-def fingerprint(potential: Potential) -> str:
+def fingerprint(potential: Model) -> str:
     """SHA-256 of class, arguments and tensors."""
     digest = hashlib.sha256(json.dumps(describe(potential), sort_keys=True).encode())
     for name, tensor in sorted(potential.state_dict().items()):
@@ -119,7 +131,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     return header, tensors
 
 
-def _assign(potential: Potential, tensors: dict[str, torch.Tensor], path: Path) -> None:
+def _assign(potential: Model, tensors: dict[str, torch.Tensor], path: Path) -> None:
     """Copy tensors into place by name; their shapes come from the file, since `setup` decided them."""
     for name, tensor in tensors.items():
         owner_name, _, leaf = name.rpartition(".")

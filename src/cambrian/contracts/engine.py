@@ -14,6 +14,7 @@ import torch
 from cambrian.contracts.archive import fingerprint
 from cambrian.contracts.compose import Committee
 from cambrian.contracts.evaluate import Prediction, evaluate, refuse_unknown_elements
+from cambrian.contracts.force_model import ForceModel, Model
 from cambrian.contracts.potential import Potential, Sum
 from cambrian.contracts.spread import Spread, uncertainty
 from cambrian.graph import Graph
@@ -22,8 +23,10 @@ Predictor = Callable[[Graph], Prediction]
 TOLERANCE = 1e-8  # relative, on energy and forces
 
 
-def predictor(potential: Potential) -> Predictor:
-    """The fastest route from a graph to the prediction of `potential`."""
+def predictor(potential: Model) -> Predictor:
+    """The fastest route from a graph to the prediction of `potential`; of a model of forces alone, energies are NaN."""
+    if isinstance(potential, ForceModel):
+        return potential.predict
     routes = [(term, term.native()) for term in potential.terms()]
     compiled = [route for _, route in routes if route is not None]
     if not compiled:

@@ -10,6 +10,7 @@ so a short-range potential costs one derivative in r_ij, reciprocal space adds t
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -19,6 +20,9 @@ from cambrian.contracts.potential import Potential, Terms, added
 from cambrian.elements import symbols
 from cambrian.errors import UserError
 from cambrian.graph import Graph
+
+if TYPE_CHECKING:
+    from cambrian.contracts.force_model import Model
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ def assemble(graph: Graph, pull: Float[Tensor, "edges 3"]) -> tuple[Tensor, Tens
     return forces, torch.zeros_like(graph.cell).index_add(0, graph.structure[graph.center], outer)
 
 
-def refuse_unknown_elements(potential: Potential, graph: Graph) -> None:
+def refuse_unknown_elements(potential: "Model", graph: Graph) -> None:
     """Raise UserError when the graph holds an element that a summand was not set up for."""
     for term in potential.terms():
         if len(term.elements) == 0:

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cambrian.contracts.engine import predictor
-from cambrian.contracts.potential import Potential
+from cambrian.contracts.force_model import Model
 from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a potential says of one structure: eV, eV/Å, eV/Å³ (NaN where not periodic), e; None = it has none."""
+    """What a potential says of one structure: eV, eV/Å, eV/Å³, e; None, or NaN in numbers = it has none."""
 
     energy: float
     forces: NDArray | None
@@ -24,7 +24,7 @@ class Predicted:
 
 
 def predict(
-    potential: Potential, data: Dataset, *, progress: Callable[[float], None] = lambda fraction: None
+    potential: Model, data: Dataset, *, progress: Callable[[float], None] = lambda fraction: None
 ) -> list[Predicted]:
     """Predict every structure, in order; raises UserError naming file and frame where one cannot be predicted."""
     found: list[Predicted] = []
@@ -34,7 +34,7 @@ def predict(
     return found
 
 
-def predictions(potential: Potential, data: Dataset) -> Iterator[Predicted]:
+def predictions(potential: Model, data: Dataset) -> Iterator[Predicted]:
     """The same one by one, for data whose predictions would not fit into memory together."""
     run = predictor(potential)
     for s, graph in zip(data, data.graphs(potential.cutoff), strict=True):

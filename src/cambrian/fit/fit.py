@@ -5,11 +5,12 @@ import platform
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
+from cambrian.contracts.force_model import ForceModel, Model
 from cambrian.contracts.kernel import KernelView
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.predict import Predicted, predict
@@ -17,6 +18,7 @@ from cambrian.contracts.solver import Solution, Solver
 from cambrian.data.dataset import Dataset
 from cambrian.elements import symbols
 from cambrian.errors import UserError
+from cambrian.fit.force_kernel_ridge import ForceKernelRidge
 from cambrian.fit.metrics import Errors
 from cambrian.fit.problem import Problem, Progress
 from cambrian.fit.warm_start import Change, WarmStart, refuse_elements_unknown_to
@@ -71,7 +73,7 @@ PARTS = ("train", "validation", "test")
 
 
 def fit(
-    potential: Potential,
+    potential: Model,
     train: Dataset,
     solver: Solver,
     *,
@@ -82,7 +84,7 @@ def fit(
     folder: str | Path | None = None,
     progress: Progress = lambda stage, fraction, words: None,
 ) -> Fit:
-    """Fit a potential in place.
+    """Fit a potential, or a model of forces alone, in place.
 
     warm: the potential is fitted already; the fit goes on from there, and nothing is set up anew.
     folder: where a solver keeps its checkpoint; an interrupted fit of the same problem resumes from it.
@@ -91,6 +93,8 @@ def fit(
     potential does not know.
     """
     refuse_unlabelled(train)
+    refuse_other_solvers(potential, solver)
+    potential = cast(Potential, potential)  # a force model, too, has elements, a cutoff and parameters
     for other in (validation, test) if warm is None else (train, validation, test, warm.replay):
         refuse_new_elements(train, other) if warm is None else refuse_elements_unknown_to(potential, other)
     torch.manual_seed(seed)
@@ -121,7 +125,7 @@ def fit(
     return Fit(potential, solution, parts, seconds, seed, data_hash, changes)
 
 
-def assess(potential: Potential, data: Dataset, progress=lambda fraction: None) -> Part:
+def assess(potential: Model, data: Dataset, progress=lambda fraction: None) -> Part:
     """Predict a dataset and put errors beside it."""
     predicted = predict(potential, data, progress=progress)
     return Part(data, predicted, Errors.of(data, predicted))
@@ -136,6 +140,12 @@ def refuse_unlabelled(data: Dataset) -> None:
             f"no structure has an energy or forces (the first is {data[0].where}); name the keys with --energy-key and "
             "--forces-key if they are called otherwise (cambrian inspect shows what is there)"
         )
+
+
+def refuse_other_solvers(model: Model, solver: Solver) -> None:
+    """Raise UserError where a model of forces alone is to be fitted by a solver of potentials."""
+    if isinstance(model, ForceModel) and not isinstance(solver, ForceKernelRidge):
+        raise UserError(f"{type(model).__name__} gives forces without an energy; its solver is ForceKernelRidge")
 
 
 def refuse_new_elements(train: Dataset, other: Dataset | None) -> None:

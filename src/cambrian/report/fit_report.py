@@ -5,6 +5,7 @@ from functools import partial
 
 from matplotlib.axes import Axes
 
+from cambrian.contracts.force_model import ForceModel
 from cambrian.data.census import census
 from cambrian.elements import symbols
 from cambrian.fit.fit import Fit
@@ -29,13 +30,17 @@ from cambrian.validate.errors import plots
 from cambrian.validate.speed import microseconds_per_atom_step, timed_structure
 
 SECONDS = 0.1  # of dynamics to measure a speed, five times
+LOSSES = {"train_loss": (BLUE, "training"), "validation_loss": (ORANGE, "validation")}
 
 
 def fit_chapters(fit: Fit, *, name: str, recipe: str, warnings: Sequence[str] = ()) -> dict[str, Sequence[Section]]:
     """What a report tells of a fit; `name` and `recipe` are those of the recipe (its YAML)."""
     accuracy = [errors_section(fit), parity_section(fit), worst_section(fit)]
-    if fit.solution.history:
-        accuracy.append(learning_section(fit.solution.history))
+    history = fit.solution.history
+    if any(name in row for row in history for name in LOSSES):
+        accuracy.append(learning_section(history))
+    elif history:
+        accuracy.append(tried_section(history))
     return {
         "verdict": [verdict_section(fit, name, list(warnings))],
         "accuracy": accuracy,
@@ -103,10 +108,14 @@ def worst_section(fit: Fit) -> Section:
 def cost_section(fit: Fit) -> Section:
     """What fitting and running cost on this machine."""
     atoms = timed_structure(fit.parts[judged(fit)].data)
-    cost = microseconds_per_atom_step(fit.potential, atoms, seconds=SECONDS)
-    rows = [
-        ("dynamics by the ASE calculator, one thread", f"{rounded(cost)} µs/atom/step on {len(atoms)} atoms"),
-        ("a nanosecond of 1000 atoms at 1 fs", f"{rounded(cost * 1e3 / 3600)} hours"),
+    rows = []
+    if not isinstance(fit.potential, ForceModel):
+        cost = microseconds_per_atom_step(fit.potential, atoms, seconds=SECONDS)
+        rows += [
+            ("dynamics by the ASE calculator, one thread", f"{rounded(cost)} µs/atom/step on {len(atoms)} atoms"),
+            ("a nanosecond of 1000 atoms at 1 fs", f"{rounded(cost * 1e3 / 3600)} hours"),
+        ]
+    rows += [
         ("time of the fit", f"{rounded(fit.seconds)} s"),
         ("parameters", str(fit.n_parameters)),
     ]
@@ -118,6 +127,13 @@ def data_section(fit: Fit) -> Section:
     counted = {name: dict(census(part.data).rows()) for name, part in fit.parts.items()}
     names = list(dict.fromkeys(name for rows in counted.values() for name in rows))
     return Section("Data", [table(["", *counted], [[n, *(c.get(n, "–") for c in counted.values())] for n in names])])
+
+
+def tried_section(history: list[dict[str, float]]) -> Section:
+    """What a solver tried that has no epochs."""
+    names = list(dict.fromkeys(name for row in history for name in row))
+    rows = [[spelled(row[name]) if name in row else "" for name in names] for row in history]
+    return Section("What was tried", [table([name.replace("_", " ") for name in names], rows)])
 
 
 def learning_section(history: list[dict[str, float]]) -> Section:
@@ -133,7 +149,7 @@ def learning_section(history: list[dict[str, float]]) -> Section:
 
 def draw_losses(axes: Axes, history: list[dict[str, float]]) -> None:
     """Training and validation loss over epochs."""
-    for key, color, label in (("train_loss", BLUE, "training"), ("validation_loss", ORANGE, "validation")):
+    for key, (color, label) in LOSSES.items():
         rows = [row for row in history if row.get(key) is not None]
         if rows:
             axes.plot(

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cambrian.contracts.archive import load, write_in_place
+from cambrian.contracts.archive import load_model, write_in_place
 from cambrian.contracts.check import Result
-from cambrian.contracts.potential import Potential
+from cambrian.contracts.force_model import Model
 from cambrian.errors import UserError
 from cambrian.report.html import Html, Section, bullets, escaped, paragraph, side_by_side, table, write_page
 from cambrian.report.quantities import figure_rows
@@ -43,13 +43,13 @@ def adopt(folder: Path, other: Path, title: str, *, subtitle: str = "") -> None:
     _write(folder, {"title": title, "subtitle": subtitle, "chapters": content["chapters"]})
 
 
-def refresh(folder: Path, potential: Potential | None = None) -> bool:
+def refresh(folder: Path, potential: Model | None = None) -> bool:
     """Write report.html from what is known now; false where the folder has no report."""
     content = _read(folder)
     file = folder / "potential.safetensors"
     if content is None or not file.is_file():
         return False
-    checks = recalled(file, potential or load(file))
+    checks = recalled(file, potential or load_model(file))
     chapters = {name: [_section(s) for s in content["chapters"].get(name, [])] for name in CHAPTERS}
     chapters["physics"] = [checked_section(name, found) for name, found in in_order(checks)]
     if chapters["verdict"]:

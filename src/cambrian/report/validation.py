@@ -15,7 +15,7 @@ import torch
 from cambrian.configurable import describe
 from cambrian.contracts.archive import fingerprint, write_in_place
 from cambrian.contracts.check import Check, Result
-from cambrian.contracts.potential import Potential
+from cambrian.contracts.force_model import Model
 from cambrian.report.drawing import svg
 
 SURVIVAL = "survival"
@@ -27,7 +27,7 @@ def place_of(potential_file: Path) -> Path:
     return potential_file.with_suffix(".validation.json")
 
 
-def remember(potential_file: Path, potential: Potential, check: Check, name: str, result: Result) -> None:
+def remember(potential_file: Path, potential: Model, check: Check, name: str, result: Result) -> None:
     """Add what a check found to what is known of this potential, in place of an earlier result of the same check.
 
     Raises UserError where the file cannot be written.
@@ -37,7 +37,7 @@ def remember(potential_file: Path, potential: Potential, check: Check, name: str
     write_in_place(place_of(potential_file), (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def recalled(potential_file: Path, potential: Potential) -> dict[str, dict[str, Any]]:
+def recalled(potential_file: Path, potential: Model) -> dict[str, dict[str, Any]]:
     """Results by the names of checks; empty where there are none of this very potential."""
     try:
         content = json.loads(place_of(potential_file).read_text(encoding="utf-8"))
@@ -71,7 +71,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def survival_warning(potential_file: Path, potential: Potential) -> str:
+def survival_warning(potential_file: Path, potential: Model) -> str:
     """What to warn of before a potential goes into production; empty where the survival check has passed."""
     found = recalled(potential_file, potential).get(SURVIVAL)
     mend = f"run `cambrian validate {SURVIVAL} {potential_file} START` first"
