@@ -1,10 +1,13 @@
 """The list of functions, the shared products, and derivatives as sums over products."""
 
+import math
+from dataclasses import replace
 from itertools import combinations_with_replacement
 
 import numpy as np
+import pytest
 
-from cambrian.math.ace_basis import Limits, cluster_basis, cluster_slopes, multisets
+from cambrian.math.ace_basis import Limits, cluster_basis, cluster_slopes, lowered, multisets, n_functions
 from cambrian.math.products import Products, levels
 
 
@@ -75,3 +78,20 @@ def test_slopes_are_the_derivatives_of_the_polynomials():
     for k in range(len(moments)):
         step = 1e-5 * np.eye(len(moments))[k]
         np.testing.assert_allclose((features(moments + step) - features(moments - step)) / 2e-5, table[:, k], atol=1e-8)
+
+
+@pytest.mark.parametrize("n_species", [1, 2, 3])
+def test_limits_are_lowered_no_further_than_need_be(n_species):
+    limits, most = Limits((6, 5, 4), (0, 3, 2), (6.0, math.inf, math.inf), 0.5), 100
+    found = lowered(limits, n_species, most)
+    assert len(list(multisets(found, n_species))) <= n_functions(found, n_species, 10**4) <= most
+    amount = 2 * (5 + 0.5 * 3) - found.degree[1]
+    assert amount == 3 * (4 + 0.5 * 2) - found.degree[2]
+    higher = replace(found, degree=(6.0, found.degree[1] + 0.25, found.degree[2] + 0.25))
+    assert n_functions(higher, n_species, 10**4) > most
+    assert lowered(limits, n_species, 10**4) is limits
+
+
+def test_pairs_stay_where_products_are_too_many():
+    found = lowered(Limits((6, 4, 3), (0, 2, 2), (6.0, 8.0, 8.0), 1.0), 2, 5)
+    assert n_functions(found, 2, 10**4) == 12

@@ -34,6 +34,7 @@ from cambrian.math.ace_basis import (
     cluster_basis,
     cluster_slopes,
     invariants_of,
+    lowered,
     n_functions,
 )
 from cambrian.math.complex_products import complex_product
@@ -56,6 +57,8 @@ class AtomicClusterExpansion(Descriptor):
     degree: the largest Σ (n + l_weight l) over the factors of a feature, for 1, 2, 3 ... factors; None for no limit.
     l_weight: how much an angular degree counts beside a radial one.
     radial: the radial functions (SBessel, ChebExpCos, ChebPow).
+    most_features: where the elements of the data would make more features than this, the degrees of products are
+        lowered, all by the same amount; None leaves them.
     roughness_power, roughness_l: q and w of the roughness Σ_t (n_t^q + w l_t^q) by which a ridge holds features back.
 
     Raises UserError for lists of different lengths, numbers that make no basis, or more than 20000 features.
@@ -70,14 +73,15 @@ class AtomicClusterExpansion(Descriptor):
         degree: list[float] | None = None,
         l_weight: float = 1.0,
         radial: RadialBasis = ChebPow(),  # noqa: B008
+        most_features: int | None = None,
         roughness_power: float = 2.0,
         roughness_l: float = 1.0,
     ):
         super().__init__()
         limit = tuple(degree) if degree is not None else (math.inf,) * len(n_max)
-        self.limits = Limits(tuple(n_max), tuple(l_max), limit, l_weight)
-        _refuse_bad_settings(cutoff, self.limits)
-        self.cutoff, self.radial = cutoff, radial
+        self.given_limits = Limits(tuple(n_max), tuple(l_max), limit, l_weight)
+        _refuse_bad_settings(cutoff, self.given_limits)
+        self.cutoff, self.radial, self.most_features = cutoff, radial, most_features
         self.roughness_power, self.roughness_l = roughness_power, roughness_l
         self.register_buffer("elements", torch.zeros(0, dtype=torch.int64))
         self._polynomial: MomentPolynomial | None = None
@@ -89,12 +93,20 @@ class AtomicClusterExpansion(Descriptor):
         self.elements = torch.tensor(train.numbers, dtype=torch.int64)
 
     @property
+    def limits(self) -> Limits:
+        """How far the basis goes for the elements of the data."""
+        if self.most_features is None:
+            return self.given_limits
+        return lowered(self.given_limits, len(self.elements), self.most_features)
+
+    @property
     def basis(self) -> ClusterBasis:
         """The features as polynomials; raises UserError where there are too many."""
         if n_functions(self.limits, len(self.elements), MOST_FEATURES) > MOST_FEATURES:
             raise UserError(
                 f"AtomicClusterExpansion: these limits give more than {MOST_FEATURES} features for "
-                f"{len(self.elements)} elements; lower degree, n_max or l_max, or leave out the last of each"
+                f"{len(self.elements)} elements; set most_features, lower degree, n_max or l_max, or leave out the "
+                "last of each"
             )
         return cluster_basis(self.limits, len(self.elements))
 

@@ -4,11 +4,12 @@
 
 v: unordered multisets of (μ, n, l) with Σ l even; C: the independent couplings of each (`math/coupling.py`).
 A multiset of ν slots belongs to the basis where every n <= n_max[ν], l <= l_max[ν] and Σ_t (n_t + w l_t) <= degree[ν].
+Their number grows with the number of species to the power of ν, so limits that suit one are lowered for several.
 R. Drautz, Phys. Rev. B 99, 014104 (2019); G. Dusson et al., J. Comput. Phys. 454, 110946 (2022).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 
@@ -20,6 +21,7 @@ from cambrian.math.coupling import Invariants, invariants
 from cambrian.math.products import Product, Products
 
 Slot = tuple[int, int, int]  # l, n (from 1), species
+STEP = 0.25  # in degree
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,22 @@ def n_functions(limits: Limits, n_species: int, most: int) -> int:
         if total > most:
             break
     return total
+
+
+@cache
+def lowered(limits: Limits, n_species: int, most: int) -> Limits:
+    """The same with each degree[ν], ν > 1, less by the least of 0, ¼, ½ ... that leaves at most `most` functions.
+
+    Where even single slots are more than `most`, these alone stay.
+    """
+    w, orders = limits.l_weight, range(1, len(limits.degree) + 1)
+    largest = [order * (n + w * k) for order, n, k in zip(orders, limits.n_max, limits.l_max, strict=True)]
+    degree = tuple(np.minimum(limits.degree, largest).tolist())
+    tried, amount = limits, 0.0
+    while n_functions(tried, n_species, most) > most and any(d - amount >= k for k, d in enumerate(degree[1:], 2)):
+        amount += STEP
+        tried = replace(limits, degree=(degree[0], *(d - amount for d in degree[1:])))
+    return tried
 
 
 @cache
