@@ -12,6 +12,7 @@ from ase.data import covalent_radii
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.lammps import LammpsOverlay, LammpsPair
 from cambrian.contracts.potential import Potential, Terms
 from cambrian.data.dataset import Dataset
@@ -92,14 +93,20 @@ class ZBL(Potential):
 
     def _switched(self, distance: Tensor, first: Tensor, second: Tensor, inner: Tensor, outer: Tensor) -> Tensor:
         """V + S of pairs inside their reach."""
-        strength, width = COULOMB * (first * second).to(distance.dtype), outer - inner
+        strength, rates, (A, B, C) = self._parts(first, second, inner, outer)
+        x = (distance - inner).clamp(min=0)
+        strength = strength.to(distance.dtype)
+        return self._bare(distance, rates, strength)[0] + A / 3 * x**3 + B / 4 * x**4 + C
+
+    def _parts(self, first: Tensor, second: Tensor, inner: Tensor, outer: Tensor):
+        """k_e Z_i Z_j, d_k/a, and A, B and C of each pair."""
+        strength, width = COULOMB * (first * second).double(), outer - inner
         rates = self.exponents * self._inverse_length(first, second)[:, None]
         V, slope, curvature = self._bare(outer, rates, strength)
         A = (-3 * slope + width * curvature) / width**2
         B = (2 * slope - width * curvature) / width**3
         C = -V + width * slope / 2 - width**2 * curvature / 12
-        x = (distance - inner).clamp(min=0)
-        return self._bare(distance, rates, strength)[0] + A / 3 * x**3 + B / 4 * x**4 + C
+        return strength, rates, (A, B, C)
 
     def _inverse_length(self, first: Tensor, second: Tensor) -> Tensor:
         length, power = self.screening
@@ -127,6 +134,17 @@ class ZBL(Potential):
             style = f"zbl {inner.item():.17g} {outer.item():.17g}"
             styles.setdefault(style, {})[symbol(first), symbol(second)] = f"{first} {second}"
         return LammpsOverlay(tuple(LammpsPair(style, coefficients) for style, coefficients in styles.items()))
+
+    def compiled(self, numbers: list[int]) -> list[CompiledPart]:
+        """Strength, decay and switch of each pair."""
+        n = len(numbers)
+        first, second = torch.cartesian_prod(torch.tensor(numbers), torch.tensor(numbers)).reshape(-1, 2).T
+        inner, outer = self.reach(first, second)
+        strength, rates, switch = self._parts(first, second, inner, outer)
+        arrays = {"inner": inner, "outer": outer, "strength": strength, "rates": rates}
+        arrays["switches"] = torch.stack(switch, dim=-1)
+        shaped = {name: values.unflatten(0, (n, n)) for name, values in arrays.items()}
+        return [CompiledPart.of("zbl", prefactors=self.prefactors, **shaped)]
 
     @classmethod
     def example(cls) -> "ZBL":

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from cambrian.contracts.atomic_network import SymmetryFunctions
 from cambrian.contracts.catalogue import nearest
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.descriptor import Descriptor
-from cambrian.contracts.symmetry_route import SymmetryRoute
+from cambrian.contracts.symmetry_route import SymmetryRoute, compiled_functions
 from cambrian.data.dataset import Dataset
 from cambrian.elements import number, symbol, symbols
 from cambrian.errors import UserError
@@ -200,6 +201,10 @@ class ACSF(Descriptor):
             functions = [self.functions_of(z) for z in self.elements.tolist()]
             self._kernels = {known: SymmetryRoute.of(functions, self.elements, self.envelope)}
         return self._kernels[known]
+
+    def compiled(self, numbers: list[int]) -> CompiledPart | None:
+        """The functions of each element; None where the loops do not know one of them, or the envelope."""
+        return compiled_functions([self.functions_of(z) for z in numbers], numbers, self.envelope)
 
     def _work(self, graph: Graph, species: Int[Tensor, "atoms"]) -> Iterator[tuple[Part, Chunk]]:
         """Every block with the neighborhoods it is for, some at a time."""

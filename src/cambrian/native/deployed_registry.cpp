@@ -8,8 +8,9 @@ namespace cambrian::deployed {
 
 namespace {
 
-const std::map<std::string, MakeTerm> terms{{"constants", make_constants}};
-const std::map<std::string, MakeDescriptor> descriptors{{"bispectrum", make_bispectrum}, {"moments", make_moments}};
+const std::map<std::string, MakeTerm> terms{{"constants", make_constants}, {"zbl", make_zbl}, {"pairs", make_pairs}};
+const std::map<std::string, MakeDescriptor> descriptors{
+    {"bispectrum", make_bispectrum}, {"moments", make_moments}, {"symmetry", make_symmetry}};
 const std::map<std::string, MakeHead> heads{
     {"linear", make_linear}, {"quadratic", make_quadratic}, {"network", make_network}};
 

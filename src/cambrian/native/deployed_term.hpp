@@ -87,8 +87,11 @@ using MakeDescriptor = std::unique_ptr<Descriptor> (*)(const Arrays &);
 using MakeHead = std::unique_ptr<Head> (*)(const Arrays &, int64_t n_features);
 
 std::unique_ptr<Term> make_constants(const Arrays &);
+std::unique_ptr<Term> make_zbl(const Arrays &);
+std::unique_ptr<Term> make_pairs(const Arrays &);
 std::unique_ptr<Descriptor> make_bispectrum(const Arrays &);
 std::unique_ptr<Descriptor> make_moments(const Arrays &);
+std::unique_ptr<Descriptor> make_symmetry(const Arrays &);
 std::unique_ptr<Head> make_linear(const Arrays &, int64_t);
 std::unique_ptr<Head> make_quadratic(const Arrays &, int64_t);
 std::unique_ptr<Head> make_network(const Arrays &, int64_t);

@@ -13,12 +13,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from cambrian.contracts.compiled import CompiledPart, fading, fading_arrays
 from cambrian.contracts.linear import Linear, Rows, force_and_stress_rows
 from cambrian.contracts.potential import Potential, Terms
 from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
 from cambrian.graph import Graph, sum_over_neighbors, sum_over_structures
 from cambrian.math.envelopes import CosineEnvelope, Envelope
+from cambrian.math.radial_table import RadialTable
 
 
 class TwoBodyKernel(Potential):
@@ -67,9 +69,11 @@ class TwoBodyKernel(Potential):
 
     def pair_of_edges(self, graph: Graph) -> Int[Tensor, "edges"]:
         """Row of each edge's pair of elements: (1,1), (1,2) ... (2,2) ..."""
-        n = len(self.elements)
         species = torch.searchsorted(self.elements, graph.numbers)
-        first, second = species[graph.center], species[graph.neighbor]
+        return self._row(species[graph.center], species[graph.neighbor])
+
+    def _row(self, first: Int[Tensor, "edges"], second: Int[Tensor, "edges"]) -> Int[Tensor, "edges"]:
+        n = len(self.elements)
         low, high = torch.minimum(first, second), torch.maximum(first, second)
         return low * n - low * (low - 1) // 2 + high - low
 
@@ -83,6 +87,23 @@ class TwoBodyKernel(Potential):
         distance, pair = graph.r_ij.norm(dim=-1), self.pair_of_edges(graph)
         energies = (self.curves(distance, pair) * self.weights[pair]).sum(dim=1)
         return Terms.of_atoms(sum_over_neighbors(energies, graph), graph)
+
+    def compiled(self, numbers: list[int]) -> list[CompiledPart] | None:
+        """The sums of Gaussians as a table, beside the envelope; None where that is not known."""
+        known, n = fading(self.envelope), len(numbers)
+        if known is None or not n:
+            return None
+
+        def sums(distance: Tensor, first: Tensor, second: Tensor) -> Tensor:
+            pair = self._row(first, second)
+            away = distance[:, None] - self.points[pair]
+            return (torch.exp(-(away**2) / (2 * self.length**2)) * self.weights.detach()[pair]).sum(dim=1, keepdim=True)
+
+        try:
+            table = RadialTable.of(sums, torch.full((n, n), self.cutoff, dtype=torch.float64))
+        except ValueError:
+            return None
+        return [CompiledPart.of("pairs", cutoffs=table.cutoffs, nodes=table.nodes[..., 0], **fading_arrays(known))]
 
     def linear(self) -> "TwoBodyRows":
         """Linear in the c of all pairs."""

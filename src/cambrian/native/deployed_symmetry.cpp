@@ -1,0 +1,78 @@
+// Symmetry functions (symmetry_functions.h) as a descriptor, with the networks in the same sweep where these come next.
+//
+// `functions` (m x 5: center, kind, first, second, feature), `shapes` (m x 5: eta, shift, cutoff, zeta, lam), `weights`
+// (n_species, of neighbors in weighted functions), `envelope`, `inner_fraction`.
+#include <new>
+
+#include "deployed_envelope.hpp"
+#include "deployed_perceptrons.hpp"
+
+namespace cambrian::deployed {
+
+namespace {
+
+constexpr double kHighestZeta = 64;
+
+struct Free {
+  void operator()(cambrian_symmetry *kernel) const { cambrian_symmetry_free(kernel); }
+  void operator()(cambrian_networks *networks) const { cambrian_networks_free(networks); }
+};
+
+class Symmetry : public Descriptor {
+ public:
+  explicit Symmetry(const Arrays &arrays) {
+    const int64_t n = arrays.n_species(), m = arrays.length("functions");
+    const int64_t *numbers = arrays.integers("functions", {m, 5}, -1, m > CAMBRIAN_WIDE ? m + n : CAMBRIAN_WIDE + n);
+    const double *shapes = arrays.reals("shapes", {m, 5}), *weights = arrays.reals("weights", {n});
+    const cambrian_envelope envelope = Fade(arrays).as_c();
+    std::vector<cambrian_symmetry_function> functions;
+    for (int64_t k = 0; k < m; ++k) {
+      const int64_t *f = numbers + 5 * k;
+      const double *x = shapes + 5 * k;
+      const bool radial = f[1] == CAMBRIAN_RADIAL;
+      bool right = f[0] >= 0 && f[0] < n && f[1] >= 0 && f[1] <= CAMBRIAN_WIDE && f[2] < n && f[3] < n && f[4] >= 0 && f[4] < m;
+      right = right && (radial || (f[2] < 0) == (f[3] < 0)) && x[0] >= 0 && x[2] > 0;
+      if (!right || !(radial || (x[3] >= 0 && x[3] <= kHighestZeta))) arrays.refuse("a symmetry function does not exist");
+      functions.push_back({int32_t(f[0]), int32_t(f[1]), int32_t(f[2]), int32_t(f[3]), int32_t(f[4]), x[0], x[1], x[2], x[3], x[4]});
+      cutoff_ = x[2] > cutoff_ ? x[2] : cutoff_;
+    }
+    kernel_.reset(cambrian_symmetry_new(int(n), weights, m, functions.data(), &envelope));
+    if (!kernel_) throw std::bad_alloc();
+    n_ = cambrian_symmetry_n_features(kernel_.get());
+  }
+
+  double cutoff() const override { return cutoff_; }
+  int64_t n_features() const override { return n_; }
+
+  int features(const Edges &edges, Scratch &, double *features) const override {
+    return cambrian_symmetry_features(kernel_.get(), &edges.stars, features);
+  }
+
+  int pull(const Edges &edges, Scratch &, double *slope, double *pull) const override {
+    return cambrian_symmetry_pull(kernel_.get(), &edges.stars, slope, pull);
+  }
+
+  bool fold(const Perceptrons &p) override {
+    const int n_species = int(p.depths().size());
+    networks_.reset(cambrian_networks_new(kernel_.get(), n_species, p.depths().data(), p.sizes().data(),
+                                          p.activations().data(), p.values()));
+    if (!networks_) throw std::bad_alloc();
+    return true;
+  }
+
+  int folded(const Edges &edges, Scratch &, double *energies, double *pull) const override {
+    return cambrian_symmetry_networks(kernel_.get(), networks_.get(), &edges.stars, nullptr, energies, pull);
+  }
+
+ private:
+  int64_t n_;
+  double cutoff_ = 0;
+  std::unique_ptr<cambrian_symmetry, Free> kernel_;
+  std::unique_ptr<cambrian_networks, Free> networks_;
+};
+
+}  // namespace
+
+std::unique_ptr<Descriptor> make_symmetry(const Arrays &arrays) { return std::make_unique<Symmetry>(arrays); }
+
+}  // namespace cambrian::deployed
