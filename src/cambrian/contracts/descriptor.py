@@ -18,6 +18,7 @@ from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.lammps import CoefficientTable, LammpsForm, NetworkTable
 from cambrian.data.dataset import Dataset
 from cambrian.graph import Graph
+from cambrian.native.sparse_kernel import PowerSums
 from cambrian.native.symmetry_functions import PlainNetwork
 
 # graph, species of its atoms, whether features are wanted -> atomic energies, dE/dr_ij and features
@@ -47,6 +48,10 @@ class DescriptorKernel(Protocol):
 
     def fused(self, networks: list[PlainNetwork]) -> "Sweep | None":
         """One sweep for the networks of all species; None where these loops have no networks."""
+        return None
+
+    def summed(self, sums: PowerSums) -> "Sweep | None":
+        """One sweep for sparse points of all species; None where these loops know none."""
         return None
 
 

@@ -1,6 +1,6 @@
-"""Networks inside the compiled sweep: features, network and its slopes atom by atom, so that nothing is computed twice.
+"""Networks and sparse kernels inside the compiled sweep: features, energies and slopes, with nothing computed twice.
 
-E_i = a_N(... a_1((G_i - center) W_1 + b_1) ...),      dE/dr_ij in one pass
+E_i = a_N(... a_1((G_i - center) W_1 + b_1) ...)  or  Σ_s c_s (x̂_i · x̂_s)^ζ,      dE/dr_ij in one pass
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ class Watched:
 
 
 class FusedRegressor:
-    """A regressor's networks in a kernel; renewed when a parameter changes."""
+    """A regressor's networks or sparse points in a kernel; renewed when a parameter changes."""
 
     def __init__(self, kernel: DescriptorKernel, regressor: Regressor):
         self.kernel, self.regressor = kernel, regressor
@@ -41,13 +41,15 @@ class FusedRegressor:
         self._sweep: Sweep | None = None
 
     def __call__(self, graph: Graph, species: Int[Tensor, "atoms"], with_features: bool):
-        """Energies of atoms (eV), dE/dr_ij and, where asked for, features; None where the kernel has no networks."""
+        """Energies of atoms (eV), dE/dr_ij and, where asked for, features; None where the kernel knows neither."""
         tensors = [*self.regressor.parameters(), *self.regressor.buffers()]
         if self._watched is None or not self._watched.unchanged(tensors):
             self._watched, self._sweep = Watched(tensors), self._renewed()
         return None if self._sweep is None else self._sweep(graph, species, with_features)
 
     def _renewed(self) -> Sweep | None:
+        if (sums := self.regressor.power_sums()) is not None:
+            return self.kernel.summed(sums)
         networks = self.regressor.networks()
         plain = [plain_network(n) for n in networks] if networks else []
         known = [n for n in plain if n is not None]

@@ -16,6 +16,7 @@ from cambrian.contracts.lammps import CoefficientTable, NetworkTable
 from cambrian.contracts.linear import force_and_stress_rows
 from cambrian.errors import UserError
 from cambrian.graph import Graph
+from cambrian.native.sparse_kernel import PowerSums
 
 
 class Regressor(Configurable, nn.Module, ABC):
@@ -44,6 +45,10 @@ class Regressor(Configurable, nn.Module, ABC):
 
     def compiled(self) -> CompiledPart | None:
         """The coefficients as arrays for the compiled library; None without, and where `networks` says it all."""
+        return None
+
+    def power_sums(self) -> PowerSums | None:
+        """Sparse points and coefficients in plain numbers, where energies are sums of powers of cosines; else None."""
         return None
 
     def networks(self) -> list[AtomicNetwork] | None:

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cambrian.contracts.descriptor import Descriptor, DescriptorKernel
+from cambrian.contracts.descriptor import Descriptor, DescriptorKernel, Sweep
 from cambrian.data.dataset import Dataset
 from cambrian.elements import symbol, symbols
 from cambrian.errors import UserError
@@ -29,6 +29,7 @@ from cambrian.math.piece_table import PieceTable
 from cambrian.math.soap_radial import DensityBasis, EqualWeight, GaussianOrbitals, RadialWeight
 from cambrian.math.spherical_harmonics import degrees, spherical_harmonics, spherical_harmonics_and_gradient
 from cambrian.native.soap import SoapArrays, SoapKernel, available
+from cambrian.native.sparse_kernel import PowerSums, SparseSums
 
 MAX_DEGREE = 12
 EDGES_AT_ONCE = 2048  # bounds the memory of intermediate derivatives
@@ -267,6 +268,20 @@ class SoapRoute(DescriptorKernel):
         slope = np.ascontiguousarray(slopes.detach().numpy()[species.numpy()])
         energies, pull = self.loops.energies_and_pull(*self._stars(graph), slope)
         return torch.from_numpy(energies), torch.from_numpy(pull)
+
+    def summed(self, sums: PowerSums) -> Sweep:
+        """Features, kernels with all points, and the way back to the edges."""
+        swept = SparseSums(self.loops, sums)
+
+        def sweep(graph: Graph, species: Tensor, with_features: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+            energies, pull, features = swept(*self._stars(graph), with_features=with_features)
+            return (
+                torch.from_numpy(energies),
+                torch.from_numpy(pull),
+                None if features is None else torch.from_numpy(features),
+            )
+
+        return sweep
 
     def _stars(self, graph: Graph) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         species = self.descriptor.species(graph)

@@ -23,6 +23,7 @@ from cambrian.errors import UserError
 from cambrian.graph import Graph
 from cambrian.math.point_kernels import PointKernel, PowerKernel
 from cambrian.math.sparse_points import FarthestPoints, PointChoice
+from cambrian.native.sparse_kernel import PowerSums
 
 
 class SparseKernel(BasisRegressor):
@@ -197,6 +198,21 @@ class SparseKernel(BasisRegressor):
                 found = [self.kernel.form(self.points[own], self.coefficients[own]) for own in of_species]
             self._watched, self._forms = Watched(tensors), [form for form in found if form is not None]
         return self._forms
+
+    def power_sums(self) -> PowerSums | None:
+        """The points as unit vectors, species by species, for a power kernel."""
+        kernel = self.kernel
+        if not isinstance(kernel, PowerKernel) or not len(self.points):
+            return None
+        with torch.no_grad():
+            order = torch.argsort(self.point_species, stable=True)
+            counts = torch.bincount(self.point_species, minlength=int(self.n_species))
+            return PowerSums(
+                exponent=float(kernel.exponent),
+                first=np.concatenate([[0], counts.cumsum(0).numpy()]).astype(np.int64),
+                points=np.ascontiguousarray(kernel.coordinates(self.points)[order].double().numpy()),
+                coefficients=np.ascontiguousarray(self.coefficients[order].double().numpy()),
+            )
 
     def unlikeness(
         self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]
