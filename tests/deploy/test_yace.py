@@ -11,7 +11,7 @@ from cambrian.classical.zbl import ZBL
 from cambrian.contracts import DescriptorPotential, Frozen, evaluate
 from cambrian.contracts.archive import load, save
 from cambrian.data import Dataset, Structure
-from cambrian.deploy.lammps import deploy as deploy_lammps
+from cambrian.deploy.lammps_stock import deploy as deploy_lammps
 from cambrian.deploy.yace import deploy
 from cambrian.deploy.yace_import import import_yace
 from cambrian.descriptors.ace import AtomicClusterExpansion

@@ -1,6 +1,7 @@
 """LAMMPS's heat flux from our per-atom virials, against what it means.
 
-In a cluster J = d/dt Σ_i r_i e_i with e_i kinetic and potential energy of an atom (R. Kubo, J. Phys. Soc. Jpn. 12, 570).
+In a cluster J = d/dt Σ_i r_i e_i with e_i kinetic and potential energy of an atom
+(R. Kubo, J. Phys. Soc. Jpn. 12, 570, 1957).
 """
 
 import numpy as np

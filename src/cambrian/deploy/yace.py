@@ -1,6 +1,6 @@
 """Atomic cluster expansions for PACE: a .yace file, and the lines of LAMMPS that use it.
 
-The same files as `deploy --to lammps` writes; potentials without a cluster expansion are refused.
+The same files as `deploy --to lammps-stock` writes; potentials without a cluster expansion are refused.
 """
 
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cambrian.contracts.lammps import LammpsPace
 from cambrian.contracts.potential import Potential
-from cambrian.deploy import lammps
+from cambrian.deploy import lammps_stock
 from cambrian.errors import UserError
 
 
@@ -29,4 +29,4 @@ def deploy(
             f"a .yace file holds one atomic cluster expansion; this potential has {n_expansions} (recipe ace makes one)"
         )
     remark("pair_style pace is in LAMMPS's package ML-PACE, which not every LAMMPS has")
-    return lammps.deploy(potential, folder, name=name)
+    return lammps_stock.deploy(potential, folder, name=name)

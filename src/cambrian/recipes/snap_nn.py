@@ -2,7 +2,7 @@
 
     E = Σ_i E0(s_i) + ZBL + Σ_i MLP_{s_i}(B_i)
 
-`deploy --to lammps` writes it for stock LAMMPS, `pair_style mliap model nn ... descriptor sna ...`.
+`deploy --to lammps-stock` writes it for stock LAMMPS, `pair_style mliap model nn ... descriptor sna ...`.
 H. Yanxon, D. Zagaceta, B. C. Wood, Q. Zhu, J. Chem. Phys. 153, 054118 (2020); the components: A. P. Thompson et al.,
 J. Comput. Phys. 285, 316 (2015).
 """
