@@ -4,11 +4,15 @@ E0 is the energy of the isolated atom where the data hold one of each element; o
 E = Σ_s n_s E0(s), the one of least norm where the compositions do not decide it.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
 from cambrian.contracts.compiled import CompiledPart
+from cambrian.contracts.evaluate import Prediction
 from cambrian.contracts.lammps import LammpsConstants
+from cambrian.contracts.pair_route import without_forces
 from cambrian.contracts.potential import Potential, Terms
 from cambrian.data.composition import stated_atomic_energies
 from cambrian.data.dataset import Dataset
@@ -44,6 +48,10 @@ class IsolatedAtoms(Potential):
         """Look up each atom's constant."""
         species = torch.searchsorted(self.elements, graph.numbers)
         return Terms.of_atoms(self.energies[species], graph)
+
+    def native(self) -> Callable[[Graph], Prediction]:
+        """The same without derivatives."""
+        return lambda graph: without_forces(graph, self.energies[torch.searchsorted(self.elements, graph.numbers)])
 
     def lammps(self) -> LammpsConstants:
         """Constants, for a pair style to carry."""

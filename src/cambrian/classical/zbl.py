@@ -7,13 +7,17 @@
 A, B and C make E, E' and E'' vanish at rc, as `pair_style zbl r1 rc` of LAMMPS does, with its constants.
 """
 
+from collections.abc import Callable
+
 import torch
 from ase.data import covalent_radii
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from cambrian.contracts.compiled import CompiledPart
+from cambrian.contracts.evaluate import Prediction, evaluate
 from cambrian.contracts.lammps import LammpsOverlay, LammpsPair
+from cambrian.contracts.pair_route import without_forces
 from cambrian.contracts.potential import Potential, Terms
 from cambrian.data.dataset import Dataset
 from cambrian.elements import symbol
@@ -120,6 +124,15 @@ class ZBL(Potential):
         slope = -strength / r**2 * (decay * (1 + x)).sum(dim=-1)
         curvature = strength / r**3 * (decay * (2 + 2 * x + x**2)).sum(dim=-1)
         return value, slope, curvature
+
+    def native(self) -> Callable[[Graph], Prediction]:
+        """The same, at once where no two atoms are close enough."""
+
+        def predict(graph: Graph) -> Prediction:
+            near = graph.within(self.cutoff)
+            return evaluate(self, near) if near.n_edges else without_forces(near, near.r_ij.new_zeros(near.n_atoms))
+
+        return predict
 
     def lammps(self) -> LammpsOverlay | None:
         """One `pair_style zbl` for every two distances; None before `setup`, or with parameters of our own."""

@@ -6,6 +6,7 @@
 A. P. Bartók, G. Csányi, Int. J. Quantum Chem. 115, 1051 (2015).
 """
 
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -14,7 +15,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cambrian.contracts.compiled import CompiledPart, fading, fading_arrays
+from cambrian.contracts.evaluate import Prediction, evaluate
+from cambrian.contracts.fused import Watched
 from cambrian.contracts.linear import Linear, Rows, force_and_stress_rows
+from cambrian.contracts.pair_route import PairRoute
 from cambrian.contracts.potential import Potential, Terms
 from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
@@ -55,6 +59,8 @@ class TwoBodyKernel(Potential):
         self.register_buffer("delta", torch.tensor(float(delta), dtype=torch.float64))
         self.register_buffer("points", torch.zeros(0, n_points, dtype=torch.float64))
         self.weights = nn.Parameter(torch.zeros(0, n_points, dtype=torch.float64))
+        self._watched: Watched | None = None
+        self._route: PairRoute | None = None
 
     def setup(self, train: Dataset) -> None:
         """Place the points of every pair of elements; all coefficients are zero."""
@@ -87,6 +93,30 @@ class TwoBodyKernel(Potential):
         distance, pair = graph.r_ij.norm(dim=-1), self.pair_of_edges(graph)
         energies = (self.curves(distance, pair) * self.weights[pair]).sum(dim=1)
         return Terms.of_atoms(sum_over_neighbors(energies, graph), graph)
+
+    def native(self) -> Callable[[Graph], Prediction] | None:
+        """The curves as a table, whose cost does not grow with the points; renewed when a coefficient changes."""
+        if self.weights.device.type != "cpu" or self._tabulated() is None:
+            return None
+
+        def predict(graph: Graph) -> Prediction:
+            route = self._tabulated()
+            return evaluate(self, graph) if route is None else route(graph)
+
+        return predict
+
+    def _tabulated(self) -> PairRoute | None:
+        tensors = [self.weights, self.points, self.length, self.elements]
+        if self._watched is None or not self._watched.unchanged(tensors):
+
+            def curves(distance: Tensor, row: int) -> Tensor:
+                pair = torch.full(distance.shape, row)
+                return (self.curves(distance, pair) * self.weights[pair]).sum(dim=1)
+
+            plateau = getattr(self.envelope, "inner_fraction", 0.0) * self.cutoff
+            self._watched = Watched(tensors)
+            self._route = PairRoute.of(curves, len(self.weights), self.cutoff, [plateau], self.pair_of_edges)
+        return self._route
 
     def compiled(self, numbers: list[int]) -> list[CompiledPart] | None:
         """The sums of Gaussians as a table, beside the envelope; None where that is not known."""
