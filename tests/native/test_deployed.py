@@ -1,4 +1,4 @@
-"""Deployed files give what the potential itself gives: energies, dE/dr_ij of every edge, forces, extrapolation grade."""
+"""Deployed files give what the potential itself gives: energies, dE/dr_ij of every edge, forces, grade."""
 
 from dataclasses import replace
 
@@ -11,8 +11,14 @@ from cambrian.classical.element_shifts import ElementShifts
 from cambrian.contracts import Potential
 from cambrian.data import Dataset
 from cambrian.deploy.compiled import not_compiled
+from cambrian.descriptors.aev import AEV
+from cambrian.math.envelopes import CosineEnvelope, ExponentialEnvelope, PolynomialEnvelope
 from cambrian.native.library import available
+from cambrian.networks.three_body_kernel import ThreeBodyKernel
+from cambrian.networks.two_body_kernel import TwoBodyKernel
 from cambrian.recipes.ace import ace
+from cambrian.recipes.ani import ani
+from cambrian.recipes.gap import gap
 from cambrian.recipes.hdnnp import hdnnp
 from cambrian.recipes.mtp import mtp
 from cambrian.recipes.qsnap import qsnap
@@ -29,9 +35,26 @@ RECIPES = {
     "snap_nn": lambda: snap_nn(cutoff=3.2, two_j_max=4, hidden=(7, 5)),
     "ace": lambda: ace(cutoff=3.5, n_max=[5, 3, 2], l_max=[0, 2, 1], degree=None),
     "mtp": lambda: mtp(cutoff=3.4, level=8, n_radial=5),
+    "gap": lambda: gap(cutoff=3.4, n_max=3, l_max=2, n_points=9, two_body=TwoBodyKernel(cutoff=3.2, n_points=6)),
+    "gap with triangles": lambda: gap(
+        cutoff=3.3,
+        n_max=2,
+        l_max=3,
+        n_points=7,
+        zeta=2.5,
+        envelope=CosineEnvelope(inner_fraction=0.3),
+        two_body=TwoBodyKernel(cutoff=3.0, n_points=5, envelope=PolynomialEnvelope(order=3, inner_fraction=0.21)),
+        three_body=ThreeBodyKernel(cutoff=2.8, n_points=4, envelope=ExponentialEnvelope(inner_fraction=0.1)),
+    ),
     "hdnnp": lambda: hdnnp(cutoff=3.6, n_radial=4, n_angular=2, zetas=(1, 2.5), hidden=(6, 5)),
+    "ani": lambda: ani(descriptor=shells(), hidden=(6, 5), activation="celu"),
+    "ani whitened": lambda: ani(descriptor=shells(zeta=8.0, elements=["O", "N", "H", "C"]), whitening=0.1),
     "wacsf": lambda: wacsf(cutoff=3.6, n_radial=3, n_angular=2, hidden=(6, 4)),
 }
+
+
+def shells(**others) -> AEV:
+    return AEV(cutoff=3.4, n_radial=3, eta=3.0, angular_cutoff=2.9, n_shells=2, angular_eta=2.0, n_angles=3, **others)
 
 
 def labelled() -> Dataset:
@@ -78,4 +101,5 @@ def test_recipes_with_repulsion_and_shifts(name, tmp_path):
     potential = made(name)
     deployed = require_same(potential, [*usual_atoms(), *close_by()], tmp_path)
     assert deployed.elements == ["H", "C", "O"]
-    assert "ZBL" in deployed.summary and "ElementShifts" in deployed.summary
+    assert "ZBL" in deployed.summary
+    assert "ElementShifts" in deployed.summary

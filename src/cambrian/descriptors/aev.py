@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cambrian.contracts.compiled import CompiledPart, fading, fading_arrays
 from cambrian.contracts.descriptor import Descriptor
 from cambrian.data.dataset import Dataset
 from cambrian.elements import number, symbol, symbols
@@ -113,6 +114,26 @@ class AEV(Descriptor):
         angular = radial.new_zeros(graph.n_atoms * pairs.n_kinds, self._n_angular)
         angular = angular.index_add(0, block, values.flatten(1))
         return torch.cat([found.reshape(graph.n_atoms, -1), angular.reshape(graph.n_atoms, -1)], dim=1)
+
+    def compiled(self, numbers: list[int]) -> CompiledPart | None:
+        """Shells and angles, and where the columns of each element stand; None for other envelopes."""
+        known, own = fading(self.envelope), self.elements.tolist()
+        if known is None or not set(numbers) <= set(own):
+            return None
+        return CompiledPart.of(
+            "shells",
+            shells=self.shells,
+            angular_shells=self.angular_shells,
+            angles=self.angles,
+            eta=float(self.eta),
+            angular_eta=float(self.angular_eta),
+            zeta=float(self.zeta),
+            cutoff=float(self.cutoff),
+            angular_cutoff=float(self.angular_cutoff),
+            n_elements=len(own),
+            place=[own.index(z) for z in numbers],
+            **fading_arrays(known),
+        )
 
     def jacobian(self, graph: Graph) -> tuple[Float[Tensor, "atoms features"], Float[Tensor, "edges 3 features"]]:
         """Features, and the analytic derivative of each edge's center features with respect to r_ij of that edge."""

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.descriptor import Descriptor, DescriptorKernel, Sweep
 from cambrian.data.dataset import Dataset
 from cambrian.elements import symbol, symbols
@@ -133,6 +134,13 @@ class SOAP(Descriptor):
             arrays = self.tabulated()
             self._route = None if arrays is None else SoapRoute(self, arrays)
         return self._route
+
+    def compiled(self, numbers: list[int]) -> CompiledPart | None:
+        """The tables of the radial functions; None where these do not reach their precision."""
+        known = self.tabulated()
+        if known is None:
+            return None
+        return CompiledPart.of("soap", knots=known.knots, counts=known.counts, table=known.table, alone=known.alone)
 
     def tabulated(self) -> SoapArrays | None:
         """Radial functions with what fades neighbors, as the compiled loops read them."""

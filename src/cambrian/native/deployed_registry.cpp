@@ -8,11 +8,17 @@ namespace cambrian::deployed {
 
 namespace {
 
-const std::map<std::string, MakeTerm> terms{{"constants", make_constants}, {"zbl", make_zbl}, {"pairs", make_pairs}};
-const std::map<std::string, MakeDescriptor> descriptors{
-    {"bispectrum", make_bispectrum}, {"moments", make_moments}, {"symmetry", make_symmetry}};
+const std::map<std::string, MakeTerm> terms{{"constants", make_constants},
+                                            {"zbl", make_zbl},
+                                            {"pairs", make_pairs},
+                                            {"triangles", make_triangles}};
+const std::map<std::string, MakeDescriptor> descriptors{{"bispectrum", make_bispectrum},
+                                                        {"moments", make_moments},
+                                                        {"symmetry", make_symmetry},
+                                                        {"shells", make_shells},
+                                                        {"soap", make_soap}};
 const std::map<std::string, MakeHead> heads{
-    {"linear", make_linear}, {"quadratic", make_quadratic}, {"network", make_network}};
+    {"linear", make_linear}, {"quadratic", make_quadratic}, {"network", make_network}, {"points", make_points}};
 
 class FeatureTerm : public Term {
  public:

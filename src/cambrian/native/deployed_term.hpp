@@ -61,9 +61,10 @@ class Descriptor {
   // slope: n_atoms x K, which it may overwrite; pull: n_edges x 3
   virtual int pull(const Edges &edges, Scratch &scratch, double *slope, double *pull) const = 0;
 
-  // For descriptors that have a shorter way with coefficients (n_species x K) or with networks.
+  // For descriptors that have a shorter way with coefficients (n_species x K), with networks, or with sparse points.
   virtual bool fold(const double *) { return false; }
   virtual bool fold(const class Perceptrons &) { return false; }
+  virtual bool fold(const struct Points &) { return false; }
   virtual int folded(const Edges &, Scratch &, double *, double *) const { return 1; }
 };
 
@@ -89,11 +90,15 @@ using MakeHead = std::unique_ptr<Head> (*)(const Arrays &, int64_t n_features);
 std::unique_ptr<Term> make_constants(const Arrays &);
 std::unique_ptr<Term> make_zbl(const Arrays &);
 std::unique_ptr<Term> make_pairs(const Arrays &);
+std::unique_ptr<Term> make_triangles(const Arrays &);
 std::unique_ptr<Descriptor> make_bispectrum(const Arrays &);
 std::unique_ptr<Descriptor> make_moments(const Arrays &);
 std::unique_ptr<Descriptor> make_symmetry(const Arrays &);
+std::unique_ptr<Descriptor> make_shells(const Arrays &);
+std::unique_ptr<Descriptor> make_soap(const Arrays &);
 std::unique_ptr<Head> make_linear(const Arrays &, int64_t);
 std::unique_ptr<Head> make_quadratic(const Arrays &, int64_t);
 std::unique_ptr<Head> make_network(const Arrays &, int64_t);
+std::unique_ptr<Head> make_points(const Arrays &, int64_t);
 
 }  // namespace cambrian::deployed

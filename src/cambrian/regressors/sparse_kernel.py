@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.evaluate import stress_of
 from cambrian.contracts.fused import Watched
 from cambrian.contracts.regressor import BasisRegressor
@@ -198,6 +199,15 @@ class SparseKernel(BasisRegressor):
                 found = [self.kernel.form(self.points[own], self.coefficients[own]) for own in of_species]
             self._watched, self._forms = Watched(tensors), [form for form in found if form is not None]
         return self._forms
+
+    def compiled(self) -> CompiledPart | None:
+        """Points and coefficients, species by species, for a power kernel."""
+        sums = self.power_sums()
+        if sums is None:
+            return None
+        return CompiledPart.of(
+            "points", exponent=sums.exponent, first=sums.first, points=sums.points, coefficients=sums.coefficients
+        )
 
     def power_sums(self) -> PowerSums | None:
         """The points as unit vectors, species by species, for a power kernel."""
