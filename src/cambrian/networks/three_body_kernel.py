@@ -8,21 +8,27 @@ for every element of the center and pair of elements of its neighbors.
 A. P. Bartók, G. Csányi, Int. J. Quantum Chem. 115, 1051 (2015).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cambrian.contracts.compiled import CompiledPart, fading, fading_arrays
+from cambrian.contracts.evaluate import Prediction, assemble, evaluate, stress_of
+from cambrian.contracts.fused import Watched
 from cambrian.contracts.linear import Linear, Rows, force_and_stress_rows
 from cambrian.contracts.potential import Potential, Terms
 from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
 from cambrian.graph import Graph, sum_over_structures
 from cambrian.math.envelopes import Envelope, PolynomialEnvelope
+from cambrian.math.piece_table import PieceTable
 from cambrian.math.sparse_points import FarthestPoints, PointChoice
+from cambrian.native.triangles import TriangleArrays, TriangleKernel, available
 
 CHOSEN_FROM = 20000  # triangles of a kind that points are chosen from
 AT_ONCE = 4096  # triangles; bounds the memory of rows
@@ -76,6 +82,8 @@ class ThreeBodyKernel(Potential):
         self.register_buffer("points", torch.zeros(0, 3, dtype=torch.float64))
         self.register_buffer("kinds", torch.zeros(0, dtype=torch.int64))
         self.weights = nn.Parameter(torch.zeros(0, dtype=torch.float64))
+        self._watched: Watched | None = None
+        self._loops: TriangleKernel | None = None
 
     @property
     def n_kinds(self) -> int:
@@ -149,6 +157,54 @@ class ThreeBodyKernel(Potential):
             **fading_arrays(known),
         )
         return [part]
+
+    def native(self) -> Callable[[Graph], Prediction] | None:
+        """Compiled loops over triangles and points; renewed when a coefficient changes."""
+        if not available() or self.weights.device.type != "cpu" or self._compiled_loops() is None:
+            return None
+
+        def predict(graph: Graph) -> Prediction:
+            loops, near = self._compiled_loops(), graph.within(self.cutoff)
+            if loops is None:
+                return evaluate(self, near)
+            species = torch.searchsorted(self.elements, near.numbers)
+            r_ij = np.ascontiguousarray(near.r_ij.detach().numpy(), np.float64)
+            stars = near.first_edge.numpy(), r_ij, near.neighbor.numpy(), species.numpy()
+            energies, pull = (torch.from_numpy(x) for x in loops.energies_and_pull(*stars))
+            forces, dE_dstrain = assemble(near, pull * near.owned[near.center, None])
+            energy = sum_over_structures(energies, near)
+            return Prediction(energy, forces, stress_of(dE_dstrain, near), atomic_energies=energies)
+
+        return predict
+
+    def _compiled_loops(self) -> TriangleKernel | None:
+        tensors = [self.weights, self.points, self.kinds, self.elements]
+        if self._watched is None or not self._watched.unchanged(tensors):
+            arrays = self.triangle_arrays()
+            self._watched = Watched(tensors)
+            self._loops = None if arrays is None else TriangleKernel(len(self.elements), arrays)
+        return self._loops
+
+    def triangle_arrays(self) -> TriangleArrays | None:
+        """What the compiled loops read; None where no table follows the envelope."""
+
+        def fade(r: NDArray) -> NDArray:
+            return self.envelope(torch.from_numpy(r), self.cutoff).numpy()[:, None]
+
+        table = PieceTable.of(fade, {0.0, getattr(self.envelope, "inner_fraction", 0.0) * self.cutoff, self.cutoff})
+        if table is None:
+            return None
+        order = torch.argsort(self.kinds, stable=True)
+        counts = torch.bincount(self.kinds, minlength=self.n_kinds).numpy()
+        return TriangleArrays(
+            knots=table.knots,
+            counts=table.counts,
+            table=np.ascontiguousarray(table.coefficients[:, :, 0]),
+            lengths=self._lengths.numpy(),
+            first=np.concatenate([[0], counts.cumsum()]).astype(np.int64),
+            points=np.ascontiguousarray((self.points[order] / self._lengths).numpy()),
+            weights=np.ascontiguousarray(self.weights.detach()[order].numpy()),
+        )
 
     def linear(self) -> "ThreeBodyRows":
         """Linear in the c of all kinds."""
