@@ -4,6 +4,7 @@ import torch
 from ase import Atoms
 from lammps_runs import single_point
 
+from cambrian.contracts.compose import DescriptorPotential
 from cambrian.data.dataset import Dataset
 from cambrian.data.structure import Structure
 from cambrian.descriptors.so4_bispectrum import SO4Bispectrum
@@ -11,6 +12,7 @@ from cambrian.errors import UserError
 from cambrian.graph import graph_of
 from cambrian.math.bispectrum import bispectrum_orders
 from cambrian.native.library import available
+from cambrian.regressors.linear import LinearRegressor
 
 torch.set_num_threads(1)
 TWO_SPECIES = {"radii": {"Be": 0.42, "W": 0.5}, "weights": {"Be": 0.61, "W": 1.0}}
@@ -186,3 +188,18 @@ def test_faults_are_named():
         SO4Bispectrum(cutoff=3.0, rmin0=2.0)
     with pytest.raises(UserError, match="positive"):
         SO4Bispectrum(cutoff=-1.0)
+
+
+@native
+@pytest.mark.parametrize("options", [{}, {"bnorm": True, "bzero": True}])
+def test_rows_of_a_fit_equal_those_of_the_torch_truth(options, monkeypatch):
+    atoms = crystal(seed=3)
+    potential = DescriptorPotential(SO4Bispectrum(cutoff=5.0, two_j_max=4, **TWO_SPECIES, **options), LinearRegressor())
+    potential.setup(structures(atoms))
+    graph = graph_of(atoms, potential.cutoff)
+    summed = potential.linear().rows(graph)
+    monkeypatch.setattr(SO4Bispectrum, "kernel", lambda self: None)
+    truth = potential.linear().rows(graph)
+    for name in ("energy", "forces", "stress"):
+        expected = getattr(truth, name).numpy()
+        np.testing.assert_allclose(getattr(summed, name).numpy(), expected, rtol=0, atol=1e-10 * abs(expected).max())

@@ -5,7 +5,7 @@ Elements may differ in their number of features: the columns an element does not
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from ase import Atoms
@@ -46,6 +46,10 @@ class DescriptorKernel(Protocol):
         """Σ_k slopes[species_i, k] features[i, k] and its dE/dr_ij in one sweep: energies linear in the features."""
         ...
 
+    def row_sums(self, graph: Graph, species: Int[Tensor, "atoms"], n_species: int) -> "RowSums | None":
+        """What rows of a fit are made of, for one structure; None where these loops add up nothing."""
+        return None
+
     def fused(self, networks: list[PlainNetwork]) -> "Sweep | None":
         """One sweep for the networks of all species; None where these loops have no networks."""
         return None
@@ -53,6 +57,18 @@ class DescriptorKernel(Protocol):
     def summed(self, sums: PowerSums) -> "Sweep | None":
         """One sweep for sparse points of all species; None where these loops know none."""
         return None
+
+
+class RowSums(NamedTuple):
+    """Features, and their derivatives added up over the edges of each species of center.
+
+    `forces`: dfeatures/dr_ij of the edges of an atom less those of the edges to it; `strain`: Σ r_ij dfeatures/dr_ij,
+    symmetric.
+    """
+
+    features: Float[Tensor, "atoms features"]
+    forces: Float[Tensor, "atoms 3 species features"]
+    strain: Float[Tensor, "3 3 species features"]
 
 
 class Descriptor(Configurable, nn.Module, ABC):

@@ -96,6 +96,12 @@ class BasisRegressor(Regressor, ABC):
         push = self.push(features[graph.center], jacobian, species[graph.center])
         return force_and_stress_rows(graph, push)
 
+    def rows_of_sums(
+        self, sums: Float[Tensor, "*where species features"]
+    ) -> Float[Tensor, "*where coefficients"] | None:
+        """Derivatives of Σ φ from those of the features' sums; None for φ that are not linear in the features."""
+        return None
+
     def prior(self) -> Float[Tensor, "rows coefficients"] | None:
         """Factor R of a penalty |R c|² that belongs to the model; None for a flat prior."""
         return None

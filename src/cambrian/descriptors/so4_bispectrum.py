@@ -20,7 +20,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cambrian.contracts.compiled import CompiledPart
-from cambrian.contracts.descriptor import Descriptor, DescriptorKernel
+from cambrian.contracts.descriptor import Descriptor, DescriptorKernel, RowSums
 from cambrian.contracts.lammps import CoefficientTable, LammpsNetwork, LammpsSnap, NetworkTable, SnapElement
 from cambrian.data.dataset import Dataset
 from cambrian.elements import number, symbols
@@ -31,6 +31,7 @@ from cambrian.math.wigner import wigner_halves
 from cambrian.native.bispectrum import BispectrumKernel, available
 
 N_ELEMENTS = 119
+VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 SLOPE_BYTES = 2**27  # memory that the slopes of one chunk of atoms may take
 
 
@@ -283,6 +284,15 @@ class BispectrumRoute(DescriptorKernel):
         """The same values as the descriptor's own `jacobian`."""
         features, jacobian = self.loops.jacobian(*self._edges(graph))
         return torch.from_numpy((features - self.zeros) / self.norms), torch.from_numpy(jacobian / self.norms)
+
+    def row_sums(self, graph: Graph, species: Int[Tensor, "atoms"], n_species: int) -> RowSums:
+        """Summed inside the loops."""
+        neighbor = np.ascontiguousarray(graph.neighbor.numpy())
+        features, forces, strain = self.loops.rows(*self._edges(graph), neighbor, species.numpy(), n_species)
+        whole = strain[VOIGT] / self.norms
+        return RowSums(
+            *(torch.from_numpy(a) for a in ((features - self.zeros) / self.norms, forces / self.norms, whole))
+        )
 
     def pull(self, graph: Graph, slopes: Float[Tensor, "atoms features"]) -> Float[Tensor, "edges 3"]:
         """dE/dr_ij of every edge."""

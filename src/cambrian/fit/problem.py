@@ -85,11 +85,11 @@ class Problem:
     def blocks(self, weights: Weights) -> Iterator[tuple[NDArray, NDArray]]:
         """Weighted rows and targets of each structure: energy per atom, forces, stress; absent labels have no row."""
         views = self.linear_terms()
-        remainder = Sum([term for term in self.potential.terms() if term.linear() is None])
+        rest = [term for term in self.potential.terms() if term.linear() is None]
         for k, (s, graph) in enumerate(zip(self.train, self.train.graphs(self.potential.cutoff), strict=True)):
             labels = Labels.of([s])
             parts = [view.rows(graph, derivatives=has_derivatives(s)) for view in views]
-            base = prepare(remainder, graph).predict()
+            base = prepare(Sum(rest), graph).predict() if rest else nothing(graph)
             yield _weighted_rows(graph, labels, parts, base, weights)
             self.progress("rows", (k + 1) / len(self.train), f"{k + 1} of {len(self.train)} structures")
 
@@ -144,6 +144,12 @@ class Problem:
             prediction = item.predict()
             parts += [r.detach().numpy() for r in weighted_residuals(prediction, labels, weights)]
         return np.concatenate(parts)
+
+
+def nothing(graph: Graph) -> Prediction:
+    """What a sum of no potentials predicts."""
+    zero = torch.zeros_like
+    return Prediction(zero(graph.cell[:, 0, 0]), zero(graph.positions), zero(graph.cell))
 
 
 def has_derivatives(s: Structure) -> bool:

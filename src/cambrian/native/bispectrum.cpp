@@ -1,6 +1,7 @@
 // The C ABI of the bispectrum: handles, coefficients folded into the couplings, and batches of atoms.
 #include "bispectrum.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <new>
 #include <vector>
@@ -141,4 +142,27 @@ int cambrian_bispectrum_jacobian(const cambrian_bispectrum *kernel, const cambri
   job.features = features;
   job.jacobian = jacobian;
   return run(kernel, edges, job);
+}
+
+int cambrian_bispectrum_rows(const cambrian_bispectrum *kernel, const cambrian_edges *edges, const int64_t *neighbor,
+                             const int64_t *block, int n_blocks, double *features, double *forces, double *strain) try {
+  Job job{};
+  job.features = features;
+  job.neighbor = neighbor;
+  job.block = block;
+  job.row = int64_t(n_blocks) * padded(kernel->tables->n_features);
+  job.n_forces = 3 * edges->n_atoms * job.row;
+  const std::size_t size = std::size_t(job.n_forces + 6 * job.row);
+  std::vector<std::vector<double>> sums(n_threads(), std::vector<double>(size));
+  std::vector<double *> places;
+  for (auto &of_thread : sums) places.push_back(of_thread.data());
+  job.sums = places.data();
+  const int status = run(kernel, edges, job);
+  for (std::size_t t = 1; t < sums.size(); ++t)
+    for (std::size_t k = 0; k < size; ++k) sums[0][k] += sums[t][k];
+  std::copy(sums[0].begin(), sums[0].begin() + job.n_forces, forces);
+  std::copy(sums[0].begin() + job.n_forces, sums[0].end(), strain);
+  return status;
+} catch (const std::bad_alloc &) {
+  return 1;
 }

@@ -20,7 +20,13 @@ struct Job {
   const int64_t *batch_species;
   int64_t n_batches;
   double *features, *energies, *pull, *jacobian;
+  const int64_t *neighbor, *block;  // of fitting rows
+  double *const *sums;              // per thread: forces, then strain; or null
+  int64_t row, n_forces;            // length of a row of sums, and of all forces
 };
+
+constexpr int kPad = 8;
+static inline int padded(int n_features) { return (n_features + kPad - 1) / kPad * kPad; }
 
 using Kernel = int (*)(const Job &);  // 0, or 1 when memory ran out
 

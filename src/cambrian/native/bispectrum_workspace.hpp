@@ -73,8 +73,8 @@ Buffers layout(const Job &job, Arena &arena, int max_blocks, int max_neighbors) 
   b.gradient = arena.take<vec>(b.n_gradient);
   b.gradient_rows = arena.take<double>((size_t)W * b.n_gradient);
   b.slope = arena.take<vec>(b.n_slope);
-  b.kept_v = arena.take<vec>(job.jacobian ? (size_t)max_blocks * 2 * t.level_half[J] : 0);
-  b.kept_pull = arena.take<vec>(job.jacobian ? (size_t)max_blocks * 3 * b.n_slope : 0);
+  b.kept_v = arena.take<vec>(job.jacobian || job.sums ? (size_t)max_blocks * 2 * t.level_half[J] : 0);
+  b.kept_pull = arena.take<vec>(job.jacobian || job.sums ? (size_t)max_blocks * 3 * b.n_slope : 0);
   return b;
 }
 

@@ -8,6 +8,7 @@ namespace {
 
 constexpr int W = CAMBRIAN_WIDTH;
 typedef double vec __attribute__((vector_size(8 * W), may_alias));
+typedef double loose __attribute__((vector_size(8 * W), may_alias, aligned(8)));  // at any address
 typedef long long mask __attribute__((vector_size(8 * W), may_alias));
 
 inline vec all(double x) { return x - vec{}; }

@@ -37,6 +37,10 @@ class LinearRegressor(BasisRegressor):
         zeros = jacobian.new_zeros(*jacobian.shape[:2], 1)
         return species_blocks(torch.cat([zeros, jacobian], dim=-1), species, int(self.n_species))
 
+    def rows_of_sums(self, sums: Float[Tensor, "*where species features"]) -> Float[Tensor, "*where coefficients"]:
+        """(0, dG_1, dG_2 ...) of every element."""
+        return torch.cat([sums.new_zeros(*sums.shape[:-1], 1), sums], dim=-1).flatten(-2)
+
     def roughness(self, of_features: Float[Tensor, "species features"]) -> Float[Tensor, "coefficients"]:
         """That of its feature, in units of the least; a constant has 1."""
         relative = (of_features / of_features.min()).expand(int(self.n_species), -1)
