@@ -23,14 +23,14 @@ from cambrian.regressors.linear import LinearRegressor
 def ace(
     *,
     cutoff: float = 5.5,
-    n_max: list[int] = [16, 9, 8, 7, 6, 5],  # noqa: B006 - read only
-    l_max: list[int] = [0, 10, 9, 8, 6, 5],  # noqa: B006
-    degree: list[float] | None = [16, 9.7, 9.3, 8.9, 8.5, 8.5],  # noqa: B006
+    n_max: list[int] = [16, 9, 8, 7, 6, 5, 4, 3],  # noqa: B006 - read only
+    l_max: list[int] = [0, 10, 9, 8, 6, 5, 3, 2],  # noqa: B006
+    degree: list[float] | None = [16, 9.7, 9.3, 8.9, 9.0, 9.1, 9.2, 9.7],  # noqa: B006
     l_weight: float = 0.35,
     most_features: int | None = 1200,
     radial: RadialBasis = SBessel(),
     repulsion: Potential | None = Frozen(ZBL()),
-    solver: Solver = LeastSquares(energy_weight=150.0, force_weight=1.0, stress_weight=50.0, ridge=1e-11),
+    solver: Solver = LeastSquares(energy_weight=150.0, force_weight=1.0, stress_weight=100.0, ridge=1e-11),
 ) -> tuple[Potential, Solver]:
     """Linear atomic cluster expansion.
 
@@ -38,7 +38,7 @@ def ace(
     n_max, l_max, degree, l_weight: how far the basis goes for 1, 2, 3 ... neighbors at once (see
         AtomicClusterExpansion).
     most_features: for each element; several elements have more products, so that degrees are lowered until these
-        suffice. One element has 1022 by the defaults.
+        suffice. One element has 1160 by the defaults.
     radial: the radial functions (SBessel, ChebExpCos, ChebPow).
     repulsion: what keeps atoms apart where no data reach; subtracted from the data. None leaves it out.
     solver: what fits the coefficients; weights are per eV/atom, eV/Å and eV/Å³.
