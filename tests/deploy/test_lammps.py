@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from ase import Atoms
 from lammps_runs import lammps_module
 from small_data import argon
 
-from cambrian import Committee, Dataset, DescriptorPotential, Structure, UserError
+from cambrian import Calculator, Committee, Dataset, DescriptorPotential, Structure, UserError
 from cambrian.classical.isolated_atoms import IsolatedAtoms
 from cambrian.deploy.lammps import deploy
 from cambrian.descriptors.so4_bispectrum import SO4Bispectrum
@@ -37,7 +39,7 @@ def test_a_compiled_potential_becomes_two_files(tmp_path):
     files, said = written(potential, tmp_path, name="argon")
     assert files == ["argon.cambrian", "in.lammps"]
     lines = (tmp_path / "in.lammps").read_text().splitlines()
-    assert lines[2:4] == ["pair_style cambrian", "pair_coeff * * argon.cambrian Ar"]
+    assert lines[3:5] == ["pair_style cambrian", f"pair_coeff * * {tmp_path}/argon.cambrian Ar"]
     assert not any("fix" in line for line in lines), "it knows neither spread nor grade"
     assert "it runs compiled, by pair_style cambrian: about" in said
     assert "µs of one core for each atom and step" in said
@@ -49,6 +51,36 @@ def test_a_committee_comes_with_the_lines_that_watch_it(tmp_path):
     text = (tmp_path / "in.lammps").read_text()
     assert "# fix spread all pair 10 cambrian spread 1" in text
     assert "grade" not in text
+
+
+@compiled
+def test_with_a_structure_it_is_a_whole_run(tmp_path):
+    lammps_module()
+    start = argon(1)[0]
+    files, _ = written(snap(), tmp_path, start=start)
+    assert files == ["potential.cambrian", "start.data", "in.lammps"]
+    ran = subprocess.run(
+        [Path(sys.executable).parent / "lmp", "-in", "in.lammps", "-log", "none"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert "Loop time" in ran.stdout, ran.stdout[-1000:]
+    first = next(line.split() for line in ran.stdout.splitlines() if line.split()[:1] == ["0"])
+    atoms = start.copy()
+    atoms.calc = Calculator(snap())
+    assert float(first[2]) == pytest.approx(atoms.get_potential_energy(), rel=1e-9)
+
+
+@compiled
+def test_a_molecule_gets_a_box_and_other_elements_are_refused(tmp_path):
+    molecule = Atoms("Ar3", positions=[[0, 0, 0], [3.8, 0, 0], [0, 3.8, 0.5]])
+    written(snap(), tmp_path, start=molecule)
+    assert "boundary s s s" in (tmp_path / "in.lammps").read_text()
+    assert "3 atoms" in (tmp_path / "start.data").read_text()
+    with pytest.raises(UserError, match="the structure has Ne; the potential knows Ar"):
+        written(snap(), tmp_path / "other", start=Atoms("Ne", cell=[9, 9, 9], pbc=True))
+    assert not (tmp_path / "other").exists()
 
 
 def two_layers():

@@ -5,7 +5,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -13,6 +13,9 @@ from rich.markup import escape
 from cambrian.cli.console import err, out
 from cambrian.cli.options import OwnClasses, PotentialFile, load_potential, model_file
 from cambrian.errors import UserError
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 FileUnits = Annotated[
     str | None,
@@ -25,6 +28,10 @@ def deploy(
     to: Annotated[str, typer.Option(help="What to write for: lammps, lammps-stock, n2p2 or yace (PACE).")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for its files.")],
     name: Annotated[str | None, typer.Option(help="Name of the files.", show_default="potential")] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--start", metavar="FILE", help="Structure to begin a run from: in.lammps is a whole input then."),
+    ] = None,
     units: FileUnits = None,
     own: OwnClasses = None,
 ) -> None:
@@ -33,7 +40,8 @@ def deploy(
 
     write = function_of("deploy", to)
     remarks: list[str] = []
-    options = options_for(write, to, remarks.append, name=name, units=units)
+    begin = None if start is None else _structure(start)
+    options = options_for(write, to, remarks.append, name=name, units=units, start=begin)
     loaded = load_potential(potential, own)
     written = write(loaded, output, **options)
     for path in written:
@@ -66,6 +74,13 @@ def import_(
     err().print(f"Wrote {output}: {', '.join(symbols(potential.elements))}, cutoff {potential.cutoff:g} Å")
 
 
+def _structure(path: Path) -> "Atoms":
+    """The first structure of a file."""
+    from cambrian.data.read import read
+
+    return read(path, labelled=False).structures[0].atoms
+
+
 def function_of(function: str, program: str) -> Callable:
     """What a file of the folder `deploy` defines for a program; raises UserError with those there are."""
     from cambrian.contracts.catalogue import nearest
@@ -82,9 +97,7 @@ def function_of(function: str, program: str) -> Callable:
     return known[program]
 
 
-def options_for(
-    function: Callable, program: str, remark: Callable[[str], None], **given: str | None
-) -> dict[str, object]:
+def options_for(function: Callable, program: str, remark: Callable[[str], None], **given: object) -> dict[str, object]:
     """The options of the command line that a program's function takes; raises UserError for others that were given.
 
     `remark` goes along where the function has something to say.
