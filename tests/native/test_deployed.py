@@ -1,19 +1,23 @@
 """Deployed files give what the potential itself gives: energies, dE/dr_ij of every edge, forces, grade."""
 
+import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
-from compiled_runs import members, require_same
-from contracts.subjects import dataset, names, shake, subject, usual_atoms
+from compiled_runs import close, domain, members, opened, require_same, truth
+from contracts.subjects import dataset, names, of_contract, shake, subject, usual_atoms
 
 from cambrian.classical.element_shifts import ElementShifts
-from cambrian.contracts import Potential
+from cambrian.contracts import Committee, Descriptor, DescriptorPotential, Potential
+from cambrian.contracts.grade import grade, keep_active_set
 from cambrian.data import Dataset
 from cambrian.deploy.compiled import not_compiled
 from cambrian.descriptors.aev import AEV
+from cambrian.graph import graph_of
 from cambrian.math.envelopes import CosineEnvelope, ExponentialEnvelope, PolynomialEnvelope
-from cambrian.native.library import available
+from cambrian.native.library import available, set_threads
 from cambrian.networks.three_body_kernel import ThreeBodyKernel
 from cambrian.networks.two_body_kernel import TwoBodyKernel
 from cambrian.recipes.ace import ace
@@ -86,7 +90,13 @@ def made(name: str, seed: int = 0) -> Potential:
     return potential
 
 
-@pytest.mark.parametrize("name", names())
+def may_be_compiled() -> list[str]:
+    """Names of subjects, without those of descriptors that say nothing of the compiled library."""
+    silent = [n for n, cls in of_contract(Descriptor).items() if cls.compiled is Descriptor.compiled]
+    return [name for name in names() if name.split(" + ")[0] not in silent]
+
+
+@pytest.mark.parametrize("name", may_be_compiled())
 def test_every_compiled_term_is_the_potential(name, tmp_path):
     s = subject(name)
     if not len(s.potential.elements):
@@ -103,3 +113,119 @@ def test_recipes_with_repulsion_and_shifts(name, tmp_path):
     assert deployed.elements == ["H", "C", "O"]
     assert "ZBL" in deployed.summary
     assert "ElementShifts" in deployed.summary
+
+
+def test_a_committee_has_members(tmp_path):
+    potential = Committee([made("snap", seed) for seed in range(3)])
+    potential.setup(labelled())
+    for k, member in enumerate(potential.members):
+        shake(member)
+        with torch.no_grad():
+            for p in member.parameters():
+                p.mul_(1 + 0.1 * k)
+    deployed = require_same(potential, [*usual_atoms(), *close_by()], tmp_path)
+    assert deployed.n_members == 3
+    assert deployed.summary.endswith("a committee of 3")
+    given = domain(graph_of(usual_atoms()[0], potential.cutoff), deployed.elements)
+    with pytest.raises(ValueError, match="no such member"):
+        deployed.evaluate(*given.arrays, member=3)
+
+
+def test_terms_beside_a_committee_belong_to_every_member(tmp_path):
+    shared, members = made("mtp"), [made("snap", seed) for seed in range(2)]
+    deployed = opened(shared + Committee(members), tmp_path)
+    atoms = usual_atoms()[0]
+    graph = graph_of(atoms, 4.5)
+    for k, member in enumerate(members):
+        found = deployed.evaluate(*domain(graph, deployed.elements).arrays, member=k)
+        energies, pull = truth(shared + member, graph)
+        close(found.energies, energies, 1e-10)
+        close(found.pull, pull, 1e-10)
+
+
+@pytest.mark.parametrize("name", ["snap", "qsnap", "ace", "gap"])
+def test_grade_is_that_of_the_active_set(name, tmp_path):
+    potential = made(name)
+    term = next(t for t in potential.terms() if isinstance(t, DescriptorPotential))
+    keep_active_set(term, labelled())
+    deployed = opened(potential, tmp_path)
+    assert deployed.has_grade
+    for atoms in (*usual_atoms(), *close_by()):
+        graph = graph_of(atoms, potential.cutoff + 0.4)
+        found = deployed.evaluate(*domain(graph, deployed.elements).arrays, with_grade=True)
+        features = term.descriptor.features(graph.within(term.cutoff)).detach()
+        close(found.grade, grade(term.combinations, features, term.species(graph)).numpy(), 1e-8)
+        without = deployed.evaluate(*domain(graph, deployed.elements).arrays)
+        np.testing.assert_array_equal(found.energies, without.energies)
+        np.testing.assert_array_equal(found.pull, without.pull)
+
+
+def test_grade_of_an_element_that_no_data_had_is_infinite(tmp_path):
+    potential = made("snap")
+    term = next(t for t in potential.terms() if isinstance(t, DescriptorPotential))
+    keep_active_set(term, labelled())
+    term.combinations[1] = torch.nan
+    deployed = opened(potential, tmp_path)
+    atoms = usual_atoms()[0]
+    found = deployed.evaluate(*domain(graph_of(atoms, 4.0), deployed.elements).arrays, with_grade=True)
+    np.testing.assert_array_equal(np.isinf(found.grade), atoms.numbers == 6)
+
+
+def test_python_threads_and_kernel_threads_change_nothing(tmp_path):
+    deployed = opened(made("gap with triangles") + made("hdnnp") + made("ani"), tmp_path)
+    domains = [domain(graph_of(atoms, deployed.cutoff), deployed.elements) for atoms in (*usual_atoms(), *close_by())]
+    expected = [deployed.evaluate(*d.arrays) for d in domains]
+    wrong = []
+
+    def run(k: int) -> None:
+        for _ in range(20):
+            found = deployed.evaluate(*domains[k].arrays)
+            same = [np.array_equal(getattr(found, x), getattr(expected[k], x)) for x in ("energies", "pull")]
+            if not all(same):
+                wrong.append(k)
+
+    threads = [threading.Thread(target=run, args=(k,)) for k in range(len(domains))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    set_threads(3)
+    try:
+        for d, e in zip(domains, expected, strict=True):
+            found = deployed.evaluate(*d.arrays)
+            np.testing.assert_array_equal(found.energies, e.energies)
+            np.testing.assert_array_equal(found.pull, e.pull)
+    finally:
+        set_threads(0)
+
+
+@pytest.mark.parametrize("name", ["snap", "gap", "hdnnp", "ani", "mtp"])
+def test_empty_domains_and_lone_atoms(name, tmp_path):
+    deployed = opened(made(name), tmp_path)
+    nothing = np.zeros(1, np.int64), np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0, np.int64)
+    found = deployed.evaluate(*nothing)
+    assert found.energies.shape == (0,)
+    assert found.pull.shape == (0, 3)
+    lone = np.zeros(4, np.int64), np.zeros((0, 3)), np.zeros(0, np.int64), np.arange(3)
+    alone = deployed.evaluate(*lone).energies
+    far = np.array([0, 1, 1, 2], np.int64), np.full((2, 3), 40.0), np.array([1, 0], np.int64), np.arange(3)
+    np.testing.assert_array_equal(deployed.evaluate(*far).energies, alone)
+    assert not deployed.evaluate(*far).pull.any()
+
+
+def test_what_is_wrong_with_atoms_is_said(tmp_path):
+    deployed = opened(made("snap"), tmp_path)
+    first, neighbor, species = np.array([0, 1, 2]), np.array([1, 0]), np.array([0, 2])
+    near = np.array([[1.0, 0.2, 0.0], [-1.0, -0.2, 0.0]])
+    deployed.evaluate(first, near, neighbor, species)
+    with pytest.raises(ValueError, match="element that the potential does not have"):
+        deployed.evaluate(first, near, neighbor, np.array([0, 3]))
+    with pytest.raises(ValueError, match="same place"):
+        deployed.evaluate(first, 0 * near, neighbor, species)
+    with pytest.raises(ValueError, match="no finite place"):
+        deployed.evaluate(first, np.nan * near, neighbor, species)
+    with pytest.raises(ValueError, match="first must rise"):
+        deployed.evaluate(np.array([0, 3, 2]), near, neighbor, species)
+    with pytest.raises(ValueError, match="neighbor must be within"):
+        deployed.evaluate(first, near, neighbor + 5, species)

@@ -33,7 +33,7 @@ def write_compiled(potential: Potential, path: str | Path) -> Path:
 
 def compiled_file(potential: Potential) -> bytes:
     """The contents of the file; raises UserError, naming the term, for what has no compiled form."""
-    numbers = potential.elements.tolist()
+    numbers = _numbers(potential)
     if not numbers:
         raise UserError("this potential is not fitted yet; fit it, or load a fitted one, before deploying it")
     lacking = not_compiled(potential)
@@ -53,9 +53,15 @@ def compiled_file(potential: Potential) -> bytes:
 
 def not_compiled(potential: Potential) -> list[str]:
     """The terms that have no compiled form, by the names of their classes; empty where `write_compiled` will do."""
-    numbers = potential.elements.tolist()
+    numbers = _numbers(potential)
     terms = [term for member in _members(potential) for term in member]
     return list(dict.fromkeys(_name(term) for term in terms if _form(term, numbers) is None))
+
+
+def _numbers(potential: Potential) -> list[int]:
+    """The elements of a potential, or of its terms where these were fitted before they were added."""
+    every = [potential, *(term for member in _members(potential) for term in member)]
+    return next((p.elements.tolist() for p in every if len(p.elements)), [])
 
 
 def _form(term: Potential, numbers: list[int]) -> list[CompiledPart] | None:

@@ -138,9 +138,7 @@ class SOAP(Descriptor):
     def compiled(self, numbers: list[int]) -> CompiledPart | None:
         """The tables of the radial functions; None where these do not reach their precision."""
         known = self.tabulated()
-        if known is None:
-            return None
-        return CompiledPart.of("soap", knots=known.knots, counts=known.counts, table=known.table, alone=known.alone)
+        return None if known is None else CompiledPart.of("soap", **vars(known))
 
     def tabulated(self) -> SoapArrays | None:
         """Radial functions with what fades neighbors, as the compiled loops read them."""

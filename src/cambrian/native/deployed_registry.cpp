@@ -11,6 +11,7 @@ namespace {
 const std::map<std::string, MakeTerm> terms{{"constants", make_constants},
                                             {"zbl", make_zbl},
                                             {"pairs", make_pairs},
+                                            {"powers", make_powers},
                                             {"triangles", make_triangles}};
 const std::map<std::string, MakeDescriptor> descriptors{{"bispectrum", make_bispectrum},
                                                         {"moments", make_moments},

@@ -5,6 +5,7 @@
 
 #include <new>
 
+#include "deployed_pieces.hpp"
 #include "deployed_points.hpp"
 #include "sparse_kernel.h"
 
@@ -25,22 +26,16 @@ class Soap : public Descriptor {
     cambrian_soap_arrays a{};
     const std::vector<int64_t> any{kAny, CAMBRIAN_SOAP_ORDERS, kAny, kAny}, &shape = arrays.get("table", true, any).shape;
     const int64_t pieces = shape[0], degrees = shape[2];
-    a.n_species = arrays.n_species(), a.n_max = shape[3], a.l_max = degrees - 1, a.n_segments = arrays.length("counts");
-    if (degrees < 1 || degrees > kMostDegrees || a.n_max < 1 || a.n_max > kMostRadial || a.n_segments < 1)
-      arrays.refuse("its degrees, radial functions or segments are too few or too many");
+    a.n_species = arrays.n_species(), a.n_max = shape[3], a.l_max = degrees - 1;
+    if (degrees < 1 || degrees > kMostDegrees || a.n_max < 1 || a.n_max > kMostRadial)
+      arrays.refuse("its degrees or radial functions are too few or too many");
     const int64_t channels = a.n_species * a.n_max;
     if (channels * (channels + 1) / 2 * degrees > kMostFeatures) arrays.refuse("it has too many features");
     a.table = arrays.reals("table", any);
-    a.knots = arrays.reals("knots", {a.n_segments + 1});
-    a.counts = arrays.integers("counts", {a.n_segments}, 1, pieces);
     a.alone = arrays.reals("alone", {a.n_max});
-    int64_t total = 0;
-    for (int64_t s = 0; s < a.n_segments; ++s) {
-      total += a.counts[s];
-      if (!(a.knots[s + 1] > a.knots[s]) || total > pieces) arrays.refuse("its knots must rise");
-    }
-    if (total != pieces || a.knots[0] != 0) arrays.refuse("its pieces are not as many as its segments say");
-    cutoff_ = a.knots[a.n_segments];
+    const Pieces radial(arrays, pieces);
+    a.n_segments = radial.n_segments, a.knots = radial.knots, a.counts = radial.counts;
+    cutoff_ = radial.cutoff();
     kernel_.reset(cambrian_soap_new(&a));
     if (!kernel_) throw std::bad_alloc();
     n_ = cambrian_soap_n_features(kernel_.get());

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cambrian.contracts.compiled import CompiledPart, fading, fading_arrays
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.evaluate import Prediction, assemble, evaluate, stress_of
 from cambrian.contracts.fused import Watched
 from cambrian.contracts.linear import Linear, Rows, force_and_stress_rows
@@ -141,22 +141,9 @@ class ThreeBodyKernel(Potential):
         return Terms.of_atoms(energies, graph)
 
     def compiled(self, numbers: list[int]) -> list[CompiledPart] | None:
-        """Points and coefficients, kind by kind; None for envelopes that the compiled library does not know."""
-        known = fading(self.envelope)
-        if known is None:
-            return None
-        order = torch.argsort(self.kinds, stable=True)
-        counts = torch.bincount(self.kinds, minlength=self.n_kinds)
-        part = CompiledPart.of(
-            "triangles",
-            cutoff=float(self.cutoff),
-            inverse_lengths=1 / self._lengths,
-            first=torch.cat([counts.new_zeros(1), counts.cumsum(0)]),
-            points=self.points[order],
-            weights=self.weights[order],
-            **fading_arrays(known),
-        )
-        return [part]
+        """What the loops over triangles read."""
+        known = self.triangle_arrays()
+        return None if known is None else [CompiledPart.of("triangles", **vars(known))]
 
     def native(self) -> Callable[[Graph], Prediction] | None:
         """Compiled loops over triangles and points; renewed when a coefficient changes."""
