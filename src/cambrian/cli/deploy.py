@@ -25,7 +25,7 @@ FileUnits = Annotated[
 
 def deploy(
     potential: PotentialFile,
-    to: Annotated[str, typer.Option(help="What to write for: lammps, lammps-stock, n2p2 or yace (PACE).")],
+    to: Annotated[str, typer.Option(help="What to write for: lammps, lammps-stock, n2p2, tables or yace (PACE).")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for its files.")],
     name: Annotated[str | None, typer.Option(help="Name of the files.", show_default="potential")] = None,
     start: Annotated[
@@ -54,7 +54,9 @@ def deploy(
 
 
 def import_(
-    program: Annotated[str, typer.Argument(metavar="PROGRAM", help="Whose files: lammps, n2p2 or yace (PACE).")],
+    program: Annotated[
+        str, typer.Argument(metavar="PROGRAM", help="Whose files: lammps, n2p2, tables or yace (PACE).")
+    ],
     place: Annotated[Path, typer.Argument(metavar="DIR", help="Folder or file to import.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Model file to write.")],
     units: FileUnits = None,
