@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from cambrian.errors import UserError
@@ -27,15 +28,15 @@ def folder() -> str:
 
     Never fails: what is missing is said on stderr, and the folder then holds no plugin.
     """
-    kept = _cache()
     try:
         installation = Installation.of_wheel()
-        kept = kept / _key(installation)
+        kept = _cache() / _key(installation)
         if not (kept / NAME).exists():
             _once(installation, kept)
-    except (UserError, OSError) as error:
-        _say(kept, str(error))
-    return str(kept)
+        return str(kept)
+    except Exception as error:  # nothing here may keep LAMMPS from starting
+        print(f"cambrian: LAMMPS starts without pair_style cambrian: {error}", file=sys.stderr)
+        return str(HERE)  # which holds no plugin
 
 
 def build(installation: Installation, output: Path) -> None:
@@ -75,7 +76,8 @@ def _once(installation: Installation, kept: Path) -> None:
 
     kept.mkdir(parents=True, exist_ok=True)
     with (kept / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError):  # a disk without locks: each rank compiles, and what appears is whole all the same
+            fcntl.flock(lock, fcntl.LOCK_EX)
         failed = kept / "failed"
         if (kept / NAME).exists() or (failed.exists() and time.time() - failed.stat().st_mtime < JUST_NOW):
             return
@@ -90,7 +92,7 @@ def _once(installation: Installation, kept: Path) -> None:
 def _key(installation: Installation) -> str:
     """A hash of whatever the compiled plugin depends on."""
     found = hashlib.sha256(repr((installation.version, installation.sizes, str(library()))).encode())
-    files = [*HERE.glob("*.cpp"), *HERE.glob("*.h*"), *(NATIVE / name for name in ABI)]
+    files = [HERE / "build.py", *HERE.glob("*.cpp"), *HERE.glob("*.h*"), *(NATIVE / name for name in ABI)]
     for file in sorted([*files, *installation.headers.glob("*.h")]) + [installation.mpi / "mpi.h"]:
         found.update(file.read_bytes())
     return found.hexdigest()[:16]
@@ -99,7 +101,3 @@ def _key(installation: Installation) -> str:
 def _cache() -> Path:
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "cambrian" / "lammps-plugin"
-
-
-def _say(kept: Path, why: str) -> None:
-    print(f"cambrian: LAMMPS starts without pair_style cambrian: {why}", file=sys.stderr)
