@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from lammps_runs import gathered, lammps_module, session
-from structures import STRUCTURES, write_model
+from structures import STRUCTURES, turned, write_model
 
 lammps_module()
 from mpi4py import MPI  # noqa: E402 - after its library is loaded
@@ -59,14 +59,6 @@ def run(place: str, newton: str, folder: Path, found: dict) -> None:
             f"{name}_worst": np.array(lmp.numpy.extract_compute("worst", 0, 1)),
             f"{name}_atoms_of_rank": WORLD.allgather(lmp.extract_setting("nlocal")),
         }
-
-
-def turned(rows: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """Tensors of LAMMPS (xx yy zz xy xz yz, and yx zx zy) in the axes of the structure."""
-    xx, yy, zz, xy, xz, yz, *lower = rows.T
-    yx, zx, zy = lower or (xy, xz, yz)
-    tensors = np.array([[xx, xy, xz], [yx, yy, yz], [zx, zy, zz]]).transpose(2, 0, 1)
-    return frame.T @ tensors @ frame
 
 
 def main(folder: Path) -> None:

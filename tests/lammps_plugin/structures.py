@@ -46,4 +46,12 @@ def small() -> Atoms:
     return atoms
 
 
+def turned(rows: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Tensors of LAMMPS (xx yy zz xy xz yz, and yx zx zy) in the axes of the structure."""
+    xx, yy, zz, xy, xz, yz, *lower = rows.T
+    yx, zx, zy = lower or (xy, xz, yz)
+    tensors = np.array([[xx, xy, xz], [yx, yy, yz], [zx, zy, zz]]).transpose(2, 0, 1)
+    return frame.T @ tensors @ frame
+
+
 STRUCTURES = {"crystal": crystal, "slab": slab, "scattered": scattered, "small": small}

@@ -5,7 +5,8 @@ import pytest
 from ase import Atoms
 from compiled_runs import members
 from contracts.subjects import dataset, names, subject
-from lammps_runs import lammps_module, single_point
+from lammps_plugin.structures import turned
+from lammps_runs import computed, gathered, lammps_module, session
 
 from cambrian.contracts.evaluate import evaluate
 from cambrian.deploy.compiled import not_compiled
@@ -16,7 +17,13 @@ from cambrian.native.library import available
 
 pytestmark = pytest.mark.skipif(not available(), reason="the compiled kernels are not installed")
 lammps_module()
-SIX = {"six": "stress/atom NULL pair"}
+ASKED = [
+    "compute energies all pe/atom",
+    "compute virials all centroid/stress/atom NULL pair",
+    "compute tally all reduce sum c_energies c_virials[1]",
+    "thermo_style custom step pe c_tally[1]",
+    "run 0 post no",
+]
 
 
 @pytest.mark.parametrize("name", names())
@@ -33,12 +40,17 @@ def test_lammps_gives_what_evaluate_gives(name, tmp_path, monkeypatch):
         atoms = Atoms(given.symbols, given.positions, cell=given.cell, pbc=given.pbc)
         truth = evaluate(s.potential, graph_of(atoms, s.potential.cutoff), virials=True)
         lines = [line for line in (tmp_path / "in.lammps").read_text().splitlines() if line and line[0] != "#"]
-        found = single_point(atoms, lines, types=elements, per_atom=SIX)
-        close(found.energy, float(truth.energy[0]), "energy")
-        close(found.forces, truth.forces.numpy(), "forces")
-        close(found.energies, truth.atomic_energies.numpy(), "atomic energies")
+        with session(atoms, types=elements) as (lmp, frame):
+            lmp.commands_list([*lines, *ASKED])
+            n = len(atoms)
+            virials = turned(computed(lmp, "virials", n) / -lmp.extract_global("nktv2p"), frame)
+            close(lmp.get_thermo("pe"), float(truth.energy[0]), "energy")
+            close(gathered(lmp, "f", n) @ frame, truth.forces.numpy(), "forces")
+            close(computed(lmp, "energies", n), truth.atomic_energies.numpy(), "atomic energies")
+            close(virials, truth.virials.numpy(), "virials")
         if atoms.pbc.all():
-            close(found.stress * atoms.get_volume(), truth.stress[0].numpy() * atoms.get_volume(), "stress")
+            whole = virials.sum(axis=0) / -atoms.get_volume()
+            close((whole + whole.T) / 2, truth.stress[0].numpy(), "stress")
 
 
 def close(ours, truth, name):
