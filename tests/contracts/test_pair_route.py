@@ -59,4 +59,21 @@ def test_constants_and_repulsion():
 
 
 def test_curves_with_jumps_have_no_table():
-    assert PairRoute.of(lambda r, row: (r < 2.123).double(), 1, 4.0, [], lambda graph: graph.center) is None
+    assert PairRoute.of(lambda r, row: (r < 2.123).astype(float), 1, 0.5, 4.0, [], lambda graph: graph.center) is None
+
+
+def test_fitted_curves_that_are_steep_near_zero():
+    """As a fit makes them: large coefficients of both signs, whose sum is small where data are."""
+    potential = TwoBodyKernel(cutoff=5.0, n_points=12, length=1.0)
+    potential.elements = torch.tensor([1, 6, 8])
+    potential.points = torch.linspace(2.0, 5.0, 12, dtype=torch.float64).repeat(6, 1)
+    r = potential.points[0]
+    kernel = torch.exp(-((r[:, None] - r) ** 2) / 2) + 1e-10 * torch.eye(12)
+    curve = torch.linalg.solve(kernel, torch.sin(4 * r) / r).repeat(6, 1)
+    assert curve.abs().max() > 1e3
+    potential.weights = torch.nn.Parameter(curve)
+    graph = graph_of(gas(4.5), 5.0)
+    assert float(graph.r_ij.norm(dim=1).min()) > 1.6
+    same(predictor(potential)(graph), evaluate(potential, graph), 1e-9)
+    near = graph_of(Atoms("HC", positions=[[0, 0, 0], [0, 0, 0.9]]), 5.0)
+    same(predictor(potential)(near), evaluate(potential, near))

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cambrian.contracts.evaluate import Prediction, assemble, stress_of
 from cambrian.graph import Graph, sum_over_neighbors, sum_over_structures
 from cambrian.math.piece_table import PieceTable
 
-# distances (points,) in Å and the row of a pair of elements -> energies (points,) in eV
-Curves = Callable[[Float[Tensor, "points"], int], Float[Tensor, "points"]]
+# distances (points,) in Å and the row of a pair of elements -> energies (points,) in eV, as precise as can be
+Curves = Callable[[NDArray, int], NDArray]
 
 
 def without_forces(graph: Graph, energies: Float[Tensor, "atoms"]) -> Prediction:
@@ -26,34 +27,38 @@ def without_forces(graph: Graph, energies: Float[Tensor, "atoms"]) -> Prediction
 
 
 class PairRoute:
-    """Curves of rows 0 ... n_rows - 1, all from 0 to one cutoff (Å); `rows` says which row an edge belongs to."""
+    """Curves of rows 0 ... n_rows - 1 up to one cutoff (Å); `rows` says which row an edge belongs to.
 
-    def __init__(self, tables: list[PieceTable], cutoff: float, rows: Callable[[Graph], Int[Tensor, "edges"]]):
-        self.tables, self.cutoff, self.rows = tables, cutoff, rows
+    Tables begin at `nearest` (Å): a curve may be so steep nearer than that, that a table would not be precise beyond.
+    """
+
+    def __init__(
+        self, tables: list[PieceTable], nearest: float, cutoff: float, rows: Callable[[Graph], Int[Tensor, "edges"]]
+    ):
+        self.tables, self.nearest, self.cutoff, self.rows = tables, nearest, cutoff, rows
 
     @classmethod
     def of(
         cls,
         curves: Curves,
         n_rows: int,
+        nearest: float,
         cutoff: float,
         knots: Iterable[float],
         rows: Callable[[Graph], Int[Tensor, "edges"]],
     ) -> "PairRoute | None":
         """Tables of smooth curves, with knots (Å) where derivatives jump; None where 1e-10 is not reached."""
-        edges = {0.0, cutoff, *knots}
-        with torch.no_grad():
-            tables = [
-                PieceTable.of(lambda r, row=row: curves(torch.from_numpy(r), row).numpy()[:, None], edges)
-                for row in range(n_rows)
-            ]
+        edges = {nearest, cutoff, *(knot for knot in knots if nearest < knot < cutoff)}
+        tables = [PieceTable.of(lambda r, row=row: curves(r, row)[:, None], edges) for row in range(n_rows)]
         known = [table for table in tables if table is not None]
-        return cls(known, cutoff, rows) if len(known) == n_rows else None
+        return cls(known, nearest, cutoff, rows) if len(known) == n_rows else None
 
-    def __call__(self, graph: Graph) -> Prediction:
-        """Energies, forces and stress; the energy of an edge belongs to its center."""
+    def __call__(self, graph: Graph) -> Prediction | None:
+        """Energies, forces and stress; the energy of an edge belongs to its center. None where two atoms are nearer."""
         near = graph.within(self.cutoff)
         distance = near.r_ij.detach().norm(dim=-1)
+        if near.n_edges and float(distance.min()) < self.nearest:
+            return None
         values, slopes = self._read(distance, near)
         energies = sum_over_neighbors(values, near)
         pull = (slopes * near.owned[near.center] / distance)[:, None] * near.r_ij.detach()

@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cambrian.contracts.compiled import CompiledPart, fading, fading_arrays
@@ -25,6 +26,8 @@ from cambrian.errors import UserError
 from cambrian.graph import Graph, sum_over_neighbors, sum_over_structures
 from cambrian.math.envelopes import CosineEnvelope, Envelope
 from cambrian.math.radial_table import RadialTable
+
+NEAREST = 0.8  # of the shortest distance in the data: nearer, there is no table
 
 
 class TwoBodyKernel(Potential):
@@ -101,22 +104,27 @@ class TwoBodyKernel(Potential):
 
         def predict(graph: Graph) -> Prediction:
             route = self._tabulated()
-            return evaluate(self, graph) if route is None else route(graph)
+            found = None if route is None else route(graph)
+            return evaluate(self, graph) if found is None else found
 
         return predict
 
     def _tabulated(self) -> PairRoute | None:
         tensors = [self.weights, self.points, self.length, self.elements]
         if self._watched is None or not self._watched.unchanged(tensors):
-
-            def curves(distance: Tensor, row: int) -> Tensor:
-                pair = torch.full(distance.shape, row)
-                return (self.curves(distance, pair) * self.weights[pair]).sum(dim=1)
-
             plateau = getattr(self.envelope, "inner_fraction", 0.0) * self.cutoff
+            nearest = NEAREST * float(self.points.min()) if self.points.numel() else 0.0
+            n = len(self.weights)
             self._watched = Watched(tensors)
-            self._route = PairRoute.of(curves, len(self.weights), self.cutoff, [plateau], self.pair_of_edges)
+            self._route = PairRoute.of(self._curve, n, nearest, self.cutoff, [plateau], self.pair_of_edges)
         return self._route
+
+    def _curve(self, distance: NDArray, row: int) -> NDArray:
+        """Half a pair's energy, in extended precision where the machine has it: large coefficients cancel."""
+        points, weights = (x[row].detach().numpy().astype(np.longdouble) for x in (self.points, self.weights))
+        away = distance.astype(np.longdouble)[:, None] - points
+        fade = self.envelope(torch.from_numpy(distance), self.cutoff).numpy()
+        return 0.5 * fade * (np.exp(-(away**2) / (2 * float(self.length) ** 2)) @ weights)
 
     def compiled(self, numbers: list[int]) -> list[CompiledPart] | None:
         """The sums of Gaussians as a table, beside the envelope; None where that is not known."""
