@@ -14,11 +14,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cambrian.configurable import Configurable
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.lammps import LammpsPair
 from cambrian.contracts.pair_potential import Given, PairPotential, Parameters
 from cambrian.graph import Graph
-from cambrian.math.truncation import ForceShifted, Plain, Truncation
+from cambrian.math.truncation import EnergyShifted, ForceShifted, Plain, Truncation
 
+ENDS = {Plain: (0, 0), EnergyShifted: (1, 0), ForceShifted: (1, 1)}  # how much of V(rc) and of V'(rc) is taken off
 LAMMPS_STYLES = {Plain: "lj/cut", ForceShifted: "lj/smooth/linear"}
 
 
@@ -117,6 +119,24 @@ class LennardJones(PairPotential):
             return None
         coefficients = {pair: f"{p['epsilon']:.17g} {p['sigma']:.17g}" for pair, p in self.by_name().items()}
         return LammpsPair(f"{style} {self.cutoff:.17g}", coefficients)
+
+    def compiled(self, numbers: list[int]) -> list[CompiledPart] | None:
+        """Powers of 1/r and the line of its end; None for other truncations, or before `setup`."""
+        if type(self.truncation) not in ENDS or not len(self.elements):
+            return None
+        epsilon, sigma = (values.detach() for values in self.table().values())
+        coefficients = 4 * epsilon[:, None] * torch.stack([sigma**12, -(sigma**6)], dim=-1)
+        end = coefficients / self.cutoff ** torch.tensor([12.0, 6.0], dtype=torch.float64)
+        height, slope = end.sum(dim=-1), end @ torch.tensor([-12.0, -6.0], dtype=torch.float64) / self.cutoff
+        lift, tilt = ENDS[type(self.truncation)]
+        lines = torch.stack([-lift * height + tilt * slope * self.cutoff, -tilt * slope], dim=-1)
+        first, second = torch.combinations(torch.arange(len(numbers)), with_replacement=True).T
+        arrays = {"coefficients": coefficients, "lines": lines}
+        for name, values in arrays.items():
+            square = values.new_zeros(len(numbers), len(numbers), 2)
+            square[first, second] = square[second, first] = values
+            arrays[name] = square
+        return [CompiledPart.of("powers", exponents=[12, 6], cutoff=float(self.cutoff), **arrays)]
 
     @classmethod
     def example(cls) -> "LennardJones":
