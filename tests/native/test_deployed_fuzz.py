@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from native.test_deployed import RECIPES, labelled, made
+from networks.test_pace import potential as pace
 
 from cambrian.contracts import Committee, DescriptorPotential
 from cambrian.contracts.grade import keep_active_set
@@ -22,14 +24,15 @@ CASES = 4000
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> list[Path]:
-    """A file of every recipe, one with a grade, one of a committee."""
+    """A file of every recipe, one with a grade, one of a committee, one with embeddings."""
     folder = tmp_path_factory.mktemp("deployed")
     found = [write_compiled(made(name), folder / f"{k}.cambrian") for k, name in enumerate(RECIPES)]
     graded = made("qsnap")
     keep_active_set(next(t for t in graded.terms() if isinstance(t, DescriptorPotential)), labelled())
     committee = Committee([made("snap", seed) for seed in range(2)])
     committee.setup(labelled())
-    return [*found, *(write_compiled(p, folder / f"{k}.cambrian") for k, p in (("grade", graded), ("two", committee)))]
+    others = {"grade": graded, "two": committee, "embedded": pace()}
+    return [*found, *(write_compiled(p, folder / f"{k}.cambrian") for k, p in others.items())]
 
 
 def spoil(library: Path, n: int, files: list[Path], **environment: str) -> dict[str, int]:
@@ -44,3 +47,21 @@ def test_thousands_of_spoiled_files(files):
     found = spoil(_path(), CASES, files)
     assert found["raw"] + found["deep"] >= 0.95 * CASES
     assert 0 < found["opened"] < 0.5 * found["deep"]
+
+
+@pytest.mark.slow
+def test_spoiled_files_under_sanitizers(files, tmp_path):
+    """The same with a library that stops at any wrong address, overflow of a signed number or bad conversion."""
+    compiler = shutil.which("g++")
+    if not compiler or not shutil.which("cmake"):
+        pytest.skip("no compiler or no cmake")
+    checks = "-fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -g1 -O1"
+    configure = ["cmake", "-S", str(SOURCE), "-B", str(tmp_path / "build"), f"-DCMAKE_CXX_COMPILER={compiler}"]
+    configure += ["-DCMAKE_BUILD_TYPE=None", "-Dhas_v3=0", "-Dhas_v4=0"]  # one instruction set stands for all
+    configure += [f"-DCMAKE_CXX_FLAGS={checks}", f"-DCAMBRIAN_NATIVE_OUTPUT={tmp_path / 'lib'}"]
+    subprocess.run(configure, check=True, capture_output=True)
+    subprocess.run(["cmake", "--build", str(tmp_path / "build")], check=True, capture_output=True)
+    where = subprocess.run([compiler, "-print-file-name=libasan.so"], check=True, capture_output=True, text=True)
+    watched = {"LD_PRELOAD": where.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1"}
+    found = spoil(tmp_path / "lib" / _path().name, CASES, files, **watched)
+    assert found["raw"] + found["deep"] >= 0.95 * CASES

@@ -12,7 +12,8 @@ const std::map<std::string, MakeTerm> terms{{"constants", make_constants},
                                             {"zbl", make_zbl},
                                             {"pairs", make_pairs},
                                             {"powers", make_powers},
-                                            {"triangles", make_triangles}};
+                                            {"triangles", make_triangles},
+                                            {"embedded", make_embedded}};
 const std::map<std::string, MakeDescriptor> descriptors{{"bispectrum", make_bispectrum},
                                                         {"moments", make_moments},
                                                         {"symmetry", make_symmetry},

@@ -92,6 +92,7 @@ std::unique_ptr<Term> make_zbl(const Arrays &);
 std::unique_ptr<Term> make_pairs(const Arrays &);
 std::unique_ptr<Term> make_powers(const Arrays &);
 std::unique_ptr<Term> make_triangles(const Arrays &);
+std::unique_ptr<Term> make_embedded(const Arrays &);
 std::unique_ptr<Descriptor> make_bispectrum(const Arrays &);
 std::unique_ptr<Descriptor> make_moments(const Arrays &);
 std::unique_ptr<Descriptor> make_symmetry(const Arrays &);

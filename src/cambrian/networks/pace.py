@@ -17,8 +17,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.lammps import LammpsPace
 from cambrian.contracts.moment_polynomial import MomentPolynomial
+from cambrian.contracts.moment_route import compiled_moments
 from cambrian.contracts.potential import Potential, Terms
 from cambrian.data.dataset import Dataset
 from cambrian.elements import number, symbols
@@ -94,6 +96,34 @@ class PACE(Potential):
     def lammps(self) -> LammpsPace:
         """The content as it was given."""
         return self.content
+
+    def compiled(self, numbers: list[int]) -> list[CompiledPart] | None:
+        """The polynomial of the densities with embeddings and repulsion."""
+        if numbers != self.elements.tolist():
+            return None
+        embeddings = [self.content.embeddings[place] for place in self._file]
+        most = max(e["ndensity"] for e in embeddings)
+        parameters = torch.tensor([[0.0, 1.0]] * most, dtype=torch.float64).repeat(len(numbers), 1, 1)
+        for s, e in enumerate(embeddings):
+            given = torch.tensor(e["FS_parameters"][: 2 * e["ndensity"]], dtype=torch.float64)
+            parameters[s, : e["ndensity"]] = given.reshape(-1, 2)
+        bonds = [bond for _, _, bond in self._bonds()]
+
+        def table(values: list) -> Tensor:
+            return torch.tensor(values, dtype=torch.float64).unflatten(0, (len(numbers), len(numbers)))
+
+        more = CompiledPart.of(
+            "embedded",
+            energies=[float(self.content.energies[place]) for place in self._file],
+            forms=[list(EMBEDDINGS).index(e["npoti"]) for e in embeddings],
+            weights=parameters[:, :, 0],
+            exponents=parameters[:, :, 1],
+            core_limits=[[float(e[k]) for k in ("rho_core_cutoff", "drho_core_cutoff")] for e in embeddings],
+            repulsion=table([[abs(b["prehc"]), abs(b["lambdahc"])] for b in bonds]),
+            inner=table([[b.get("rcut_in", 0.0), b.get("dcut_in", 0.0)] for b in bonds]),
+            has_inner=table([b.get("inner_cutoff_type", "density") == "distance" for b in bonds]).long(),
+        )
+        return [CompiledPart(more.kind, compiled_moments(self.polynomial()).arrays | more.arrays)]
 
     def radial_functions(
         self, distance: Float[Tensor, "edges"], center: Int[Tensor, "edges"], neighbor: Int[Tensor, "edges"]
