@@ -11,8 +11,9 @@ from cambrian.contracts.evaluate import evaluate
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 from cambrian.data.structure import Structure
-from cambrian.deploy.lammps_import import import_lammps, read_parameters
+from cambrian.deploy.lammps_import import import_lammps
 from cambrian.deploy.lammps_stock import deploy
+from cambrian.deploy.snap_read import read_parameters
 from cambrian.descriptors.so4_bispectrum import SO4Bispectrum
 from cambrian.errors import UserError
 from cambrian.graph import graph_of

@@ -1,5 +1,6 @@
 """Files of PACE, evaluated by our real products and, independently, by complex ones atom by atom as PACE does."""
 
+import json
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.special import sph_harm_y
 
 from cambrian.contracts import evaluate
 from cambrian.data import Dataset, Structure
+from cambrian.deploy.yace_import import import_yace
 from cambrian.errors import UserError
 from cambrian.graph import graph_of
 from cambrian.networks.pace import PACE
@@ -221,3 +223,26 @@ def test_what_is_not_known_is_refused():
         PACE(**content | {"energies": [0.0]})
     with pytest.raises(UserError, match="knows Al, Ni, not Cu"):
         potential().setup(Dataset([Structure(Atoms("Cu"))]))
+
+
+def test_a_file_as_other_programs_write_it_equals_complex_sums(tmp_path):
+    """Lists as keys, numbers such as 2e-1, entries that are not read, elements not in the order of their numbers."""
+    model = potential()
+    arguments = model.arguments
+    elements = arguments["elements"]
+    lines = [f"elements: [{', '.join(elements)}]", f"E0: {list(arguments['energies'])}".replace("0.2", "2e-1")]
+    lines += ["deltaSplineBins: 0.001", "embeddings:"]
+    lines += [f"  {k}: {json.dumps(e)}" for k, e in enumerate(arguments["embeddings"])]
+    lines.append("bonds:")
+    for pair, words in arguments["bonds"].items():
+        first, second = (elements.index(e) for e in pair.split())
+        shape = {"nradmax": len(words["radcoefficients"]), "lmax": len(words["radcoefficients"][0]) - 1}
+        lines.append(f"  [{first}, {second}]: {json.dumps(words | shape)}")
+    lines.append("functions:")
+    for k, found in enumerate(arguments["functions"]):
+        lines.append(f"  {k}:")
+        lines += [f"    - {json.dumps(f | {'mu0': k})}" for f in found]
+    (tmp_path / "foreign.yace").write_text("\n".join(lines) + "\n")
+    read, atoms = import_yace(tmp_path / "foreign.yace"), cluster(3)
+    found = evaluate(read, graph_of(atoms, read.cutoff)).atomic_energies.detach().numpy()
+    np.testing.assert_allclose(found, reference(model, atoms), rtol=1e-10, atol=1e-11)

@@ -54,7 +54,9 @@ def deploy(
 
 
 def import_(
-    program: Annotated[str, typer.Argument(metavar="PROGRAM", help="Whose files: lammps, n2p2, tables or yace.")],
+    program: Annotated[
+        str, typer.Argument(metavar="PROGRAM", help="Whose files: lammps, mliap, n2p2, tables or yace.")
+    ],
     place: Annotated[Path, typer.Argument(metavar="DIR", help="Folder or file to import.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Model file to write.")],
     units: FileUnits = None,

@@ -1,33 +1,33 @@
-"""SNAP and qSNAP potentials of others: .snapcoeff, .snapparam and the pair_style / pair_coeff lines that go with them.
+"""SNAP, qSNAP and ACE potentials of LAMMPS: their files and the pair_style / pair_coeff lines that go with them.
 
     pair_style hybrid/overlay zero 10.0 zbl 4.0 4.8 snap
     pair_coeff * * zero
     pair_coeff * * zbl 73 73
     pair_coeff * * snap Ta.snapcoeff Ta.snapparam Ta
 
-Styles read are snap, zbl and zero. The result is an ordinary potential, ready to use.
+Styles read are snap, mliap (linear and quadratic, descriptor sna), pace, zbl and zero. The result is an ordinary
+potential, ready to use.
 """
 
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from pathlib import Path
 
-import torch
 from ase import Atoms
 from ase.data import covalent_radii
 
 from cambrian.contracts.catalogue import build
-from cambrian.contracts.lammps import LammpsSnap, SnapElement
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 from cambrian.data.structure import Structure
+from cambrian.deploy.mliap_read import read_mliap
 from cambrian.deploy.pair_lines import PairLine, pair_lines, types_of
-from cambrian.elements import number, symbol
+from cambrian.deploy.snap_read import read_snap, snap_potential, text_of
+from cambrian.deploy.yace_read import read_yace
+from cambrian.elements import number, symbol, symbols
 from cambrian.errors import UserError
 
-DEFAULTS = {"rfac0": 0.99363, "rmin0": 0.0, "bzeroflag": 1, "bnormflag": 0, "switchflag": 1, "chemflag": 0}
-DEFAULTS |= {"wselfallflag": 0, "quadraticflag": 0, "switchinnerflag": 0}
-WITHOUT_EFFECT = ("diagonalstyle", "chunksize", "parallelthresh", "sinner", "dinner")
+SHORTEST = {"snap": 3, "mliap": 1, "pace": 2}  # words after the types and the style
 LARGEST_INPUT = 2**20  # bytes; a file beyond this holds no pair lines
 
 
@@ -44,97 +44,57 @@ def import_lammps(place: str | Path) -> Potential:
     """A potential from a folder, or from the file of its pair lines.
 
     A folder is searched for a file with pair_style lines; without one its .snapcoeff and .snapparam suffice.
-    Raises UserError for what cannot be read or is more than SNAP with ZBL.
+    Raises UserError for what cannot be read or is more than one model with ZBL.
     """
     place = Path(place)
     if not place.exists():
         raise UserError(f"there is no {place} to import from")
-    found = _input_of(place) if place.is_dir() else place
+    found = input_of(place) if place.is_dir() else place
     if found is None:
-        coefficients, parameters = (_only(place, suffix) for suffix in (".snapcoeff", ".snapparam"))
-        return _assembled(_read_snap(coefficients, parameters, None), [])
-    lines = pair_lines(found.read_text(errors="replace"), str(found))
-    snaps = [line for line in lines if line.style == "snap"]
-    if len(snaps) != 1 or len(snaps[0].words) < 3:
-        raise UserError(f"{found}: one line `pair_coeff * * FILE.snapcoeff FILE.snapparam Element ...` is needed")
-    files, elements = snaps[0].words[:2], snaps[0].words[2:]
-    if snaps[0].types != ("*", "*") or "NULL" in elements:
-        raise UserError(f"{found}: snap must stand for all types (`pair_coeff * *`, no NULL) to be imported")
-    snap = _read_snap(found.parent / files[0], found.parent / files[1], elements)
-    return _assembled(snap, _repulsions(lines, elements, str(found)))
-
-
-def read_coefficients(path: Path) -> dict[str, SnapElement]:
-    """Blocks of a .snapcoeff file by element symbol."""
-    words = [word for line in _text(path).splitlines() for word in line.split("#")[0].split()]
-    try:
-        n_elements, n_coefficients = int(words[0]), int(words[1])
-        size = 3 + n_coefficients
-        if len(words) != 2 + n_elements * size:
-            raise UserError(
-                f"{path}: {n_elements} elements with {n_coefficients} coefficients are announced, "
-                f"{len(words) - 2 - 3 * n_elements} numbers found; the file may be truncated"
-            )
-        blocks = [words[2 + k * size : 2 + (k + 1) * size] for k in range(n_elements)]
-        return {b[0]: SnapElement(float(b[1]), float(b[2]), [float(c) for c in b[3:]]) for b in blocks}
-    except (IndexError, ValueError) as error:
-        raise error if isinstance(error, UserError) else UserError(f"{path} is no .snapcoeff file: {error}") from None
-
-
-def read_parameters(path: Path) -> dict[str, float]:
-    """Keywords of a .snapparam file, those not given at LAMMPS's defaults; those without effect are left out."""
-    parameters = dict(DEFAULTS)
-    for line in _text(path).splitlines():
-        words = line.split("#")[0].split()
-        if not words or words[0] in WITHOUT_EFFECT:
-            continue
-        if words[0] not in (*DEFAULTS, "rcutfac", "twojmax") or len(words) != 2:
-            raise UserError(f"{path}: '{line.strip()}' is no parameter of SNAP that can be imported")
-        try:
-            parameters[words[0]] = float(words[1])
-        except ValueError:
-            raise UserError(f"{path}: {words[0]} takes a number, not '{words[1]}'") from None
-    if not {"rcutfac", "twojmax"} <= set(parameters):
-        raise UserError(f"{path}: rcutfac and twojmax are needed")
-    if parameters.pop("switchinnerflag"):
-        raise UserError(f"{path}: the inner switch (switchinnerflag 1) cannot be imported")
-    return parameters
-
-
-def _read_snap(coefficients: Path, parameters: Path, elements: list[str] | None) -> LammpsSnap:
-    blocks = read_coefficients(coefficients)
-    lacking = sorted(set(elements or ()) - set(blocks))
-    if lacking:
-        raise UserError(f"{coefficients} holds {', '.join(blocks)}, and no {', '.join(lacking)}")
-    chosen = sorted(set(elements or blocks), key=number)
-    return LammpsSnap(read_parameters(parameters), {e: blocks[e] for e in chosen})
-
-
-def _assembled(snap: LammpsSnap, repulsions: list[_Repulsion]) -> Potential:
-    p, elements = snap.parameters, snap.elements
-    descriptor = {"cutoff": p["rcutfac"], "two_j_max": int(p["twojmax"]), "rfac0": p["rfac0"], "rmin0": p["rmin0"]}
-    descriptor |= {name: bool(p[f"{name}flag"]) for name in ("bzero", "bnorm", "switch", "chem", "wselfall")}
-    descriptor |= {"radii": {e: block.radius for e, block in elements.items()}}
-    descriptor |= {"weights": {e: block.weight for e, block in elements.items()}}
-    regressor = "QuadraticRegressor" if p["quadraticflag"] else "LinearRegressor"
-    arguments = {"descriptor": {"SO4Bispectrum": descriptor}, "regressor": {regressor: {}}}
-    potential = build({"DescriptorPotential": arguments}, where="the imported SNAP")
-    numbers = [number(e) for e in elements]
-    known = Dataset(Structure(Atoms([z])) for z in numbers)
-    potential.setup(known)
-    coefficients = torch.tensor([c for block in elements.values() for c in block.coefficients], dtype=torch.float64)
-    view = potential.linear()
-    if len(view.coefficients) != len(coefficients):
-        count = len(view.coefficients) // len(elements)
+        files = [only(place, suffix) for suffix in (".snapcoeff", ".snapparam")]
+        return snap_potential(read_snap(files[0], files[1], None))
+    lines = pair_lines(text_of(found), str(found))
+    models = [line for line in lines if line.style in SHORTEST]
+    if len(models) != 1 or len(models[0].words) < SHORTEST[models[0].style]:
         raise UserError(
-            f"twojmax {p['twojmax']:.0f} needs {count} coefficients of each element; the file has another number"
+            f"{found}: one line `pair_coeff * * FILE.snapcoeff FILE.snapparam Element ...` is needed, or one of mliap "
+            "or pace"
         )
-    view.coefficients = coefficients
+    elements = models[0].words[SHORTEST[models[0].style] - 1 :]
+    potential = _model(models[0], found.parent, str(found))
+    return _with_repulsion(potential, _repulsions(lines, elements, str(found)))
+
+
+def _model(line: PairLine, folder: Path, where: str) -> Potential:
+    """The potential that a pair_coeff line stands for, with the elements it names."""
+    if line.style == "mliap":
+        a, elements = line.arguments, line.words
+        if len(a) != 6 or (a[0], a[3], a[4]) != ("model", "descriptor", "sna"):
+            raise UserError(f"{where}: mliap is imported as `model linear|quadratic FILE descriptor sna FILE`")
+        return snap_potential(read_mliap(a[1], folder / a[2], folder / a[5], _typed(line, elements, where)))
+    if line.style == "pace":
+        potential = read_yace(folder / line.words[0])
+        known, elements = symbols(potential.elements), _typed(line, line.words[1:], where)
+        if set(known) != set(elements):
+            raise UserError(
+                f"{where}: {line.words[0]} holds {', '.join(known)}; all of them must stand in '{line.text}'"
+            )
+        return potential
+    files, elements = line.words[:2], _typed(line, line.words[2:], where)
+    return snap_potential(read_snap(folder / files[0], folder / files[1], elements))
+
+
+def _typed(line: PairLine, elements: list[str], where: str) -> list[str]:
+    if line.types != ("*", "*") or "NULL" in elements:
+        raise UserError(f"{where}: {line.style} must stand for all types (`pair_coeff * *`, no NULL) to be imported")
+    return elements
+
+
+def _with_repulsion(potential: Potential, repulsions: list[_Repulsion]) -> Potential:
     if not repulsions:
         return potential
-    repulsion = _repulsive(repulsions, numbers)
     total = build({"Sum": {"parts": []}})
-    total = total + potential + repulsion
+    total = total + potential + _repulsive(repulsions, potential.elements.tolist())
     total.elements = potential.elements.clone()
     return total
 
@@ -177,17 +137,17 @@ def _repulsions(lines: list[PairLine], elements: list[str], where: str) -> list[
     return list(found.values())
 
 
-def _input_of(folder: Path) -> Path | None:
+def input_of(folder: Path) -> Path | None:
     """The file of a folder that holds pair lines."""
     candidates = [
         f
         for f in sorted(folder.iterdir())
         if f.is_file()
-        and f.suffix not in (".snapcoeff", ".snapparam")
+        and f.suffix not in (".snapcoeff", ".snapparam", ".yace")
         and not f.name.startswith("log.")
         and f.stat().st_size < LARGEST_INPUT
     ]
-    holding = [f for f in candidates if any(w.startswith("pair_style") for w in _text(f).splitlines())]
+    holding = [f for f in candidates if any(w.startswith("pair_style") for w in text_of(f).splitlines())]
     if len(holding) > 1:
         raise UserError(
             f"{folder} has pair_style lines in {', '.join(f.name for f in holding)}; give one of these files instead"
@@ -195,15 +155,9 @@ def _input_of(folder: Path) -> Path | None:
     return holding[0] if holding else None
 
 
-def _only(folder: Path, suffix: str) -> Path:
+def only(folder: Path, suffix: str) -> Path:
+    """The one file of a folder that ends so; raises UserError where there are none or several."""
     found = sorted(folder.glob(f"*{suffix}"))
     if len(found) != 1:
         raise UserError(f"{folder} holds {len(found)} {suffix} files and no pair_coeff line that names one")
     return found[0]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from None

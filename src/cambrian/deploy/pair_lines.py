@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from cambrian.errors import UserError
 
-KNOWN_STYLES = ("snap", "zbl", "zero")
+KNOWN_STYLES = ("snap", "mliap", "pace", "zbl", "zero")
+WORDY = ("mliap", "pace")  # their arguments are words, too
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def types_of(word: str, n_types: int, where: str) -> range:
 def _styles(words: list[str], where: str) -> list[tuple[str, tuple[str, ...]]]:
     styles: list[tuple[str, list[str]]] = []
     for word in words:
-        if styles and not word[0].isalpha():
+        is_argument = not word[0].isalpha() or (styles and styles[-1][0] in WORDY and word not in KNOWN_STYLES)
+        if styles and is_argument:
             styles[-1][1].append(word)
         elif word not in KNOWN_STYLES:
             raise UserError(f"{where}: pair style '{word}' cannot be imported; {', '.join(KNOWN_STYLES)} can")

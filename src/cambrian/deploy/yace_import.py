@@ -1,75 +1,26 @@
-"""Potentials of PACEMAKER, FitSNAP and other programs as .yace files: read, and evaluated here.
+"""Potentials of PACEMAKER, FitSNAP and `deploy --to yace`: a .yace file, or a folder with lines of LAMMPS."""
 
-PyYAML takes no lists as keys, so that the bonds' [0, 1] become text before it reads them.
-"""
-
-import re
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from cambrian.contracts.catalogue import build
 from cambrian.contracts.potential import Potential
-from cambrian.elements import number
+from cambrian.deploy.lammps_import import import_lammps, input_of
+from cambrian.deploy.yace_read import read_yace
 from cambrian.errors import UserError
-
-LIST_AS_KEY = re.compile(r"^(\s*)\[\s*(\d+)\s*,\s*(\d+)\s*\]\s*:", re.MULTILINE)
-LONE_EXPONENT = re.compile(r"(?<![\w.])([-+]?\d+)([eE][-+]?\d+)")  # 1e-5 is text to YAML 1.1, 1.0e-5 a number
 
 
 def import_yace(place: str | Path) -> Potential:
-    """The potential of a .yace file, or of the only one in a folder.
+    """The potential of a .yace file; of a folder, with the repulsion that its pair_style lines put beside it.
 
     Raises UserError, with the file, for what is broken, incomplete or not known here.
     """
-    path = _file(Path(place))
-    content = _content(path)
-    try:
-        elements = [str(e) for e in content["elements"]]
-        order = {k: e for k, e in enumerate(elements)}
-        arguments = {
-            "elements": elements,
-            "energies": [float(e) for e in content["E0"]],
-            "embeddings": [content["embeddings"][k] for k in order],
-            "bonds": {_pair(key, elements): bond for key, bond in content["bonds"].items()},
-            "functions": [content["functions"].get(k) or [] for k in order],
-        }
-        for e in elements:
-            number(e)
-        return build({"PACE": arguments}, where=str(path)).eval()
-    except UserError as error:
-        raise error.at(str(path)) from None
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise UserError(f"{path} is not a whole .yace file: {type(error).__name__} {error}") from None
-
-
-def _pair(key: str, elements: list[str]) -> str:
-    first, second = (int(k) for k in str(key).split())
-    return f"{elements[first]} {elements[second]}"
-
-
-def _content(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}") from None
-    text = LIST_AS_KEY.sub(r'\1"\2 \3":', LONE_EXPONENT.sub(r"\1.0\2", text))
-    try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is no YAML: {error}") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{path} holds no potential; a .yace file begins with `elements:`")
-    return found
-
-
-def _file(place: Path) -> Path:
-    if place.is_dir():
-        found = sorted(place.glob("*.yace"))
-        if len(found) != 1:
-            raise UserError(f"{place} holds {len(found)} .yace files; name the one to import")
-        return found[0]
-    if not place.is_file():
-        raise UserError(f"there is no file {place} to import")
-    return place
+    place = Path(place)
+    if not place.is_dir():
+        if not place.is_file():
+            raise UserError(f"there is no file {place} to import")
+        return read_yace(place)
+    if input_of(place) is not None:
+        return import_lammps(place)
+    found = sorted(place.glob("*.yace"))
+    if len(found) != 1:
+        raise UserError(f"{place} holds {len(found)} .yace files; name the one to import")
+    return read_yace(found[0])
