@@ -30,7 +30,7 @@ def ace(
     most_features: int | None = 1200,
     radial: RadialBasis = SBessel(),
     repulsion: Potential | None = Frozen(ZBL()),
-    solver: Solver = LeastSquares(energy_weight=150.0, force_weight=1.0, stress_weight=100.0, ridge=1e-11),
+    solver: Solver = LeastSquares(energy_weight=100.0, force_weight=1.0, stress_weight=10.0, ridge=1e-11),
 ) -> tuple[Potential, Solver]:
     """Linear atomic cluster expansion.
 
