@@ -180,21 +180,24 @@ def growth() -> None:
         now = base | change
         names = ("Si", "Ge", "C")[: now["kinds"]]
         rng, images = np.random.default_rng(0), []
-        for _ in range(8):
+        for _ in range(20):
             atoms = bulk("Si", "diamond", a=5.43, cubic=True).repeat(3)
             atoms.positions += rng.normal(0, 0.1, atoms.positions.shape)
             atoms.symbols[:] = rng.choice(names, len(atoms))
             images.append(atoms)
-        train = Dataset([Structure(a) for a in images for _ in range(1 if len(names) > 1 else 4)])
+        train = Dataset([Structure(a) for a in images])
         size = {name: now[name] for name in ("cutoff", "n_max", "l_max")}
         potential, _ = gap(**size, n_points=now["n_points"], two_body=None, repulsion=None)
         term = next(t for t in potential.terms() if hasattr(t, "descriptor"))
         term.setup(train)
         term.regressor.coefficients.data.fill_(1.0)
-        edges = np.mean([len(c) for c in [images[0].get_all_distances(mic=True) < now["cutoff"]]])
-        neighbors = (images[0].get_all_distances(mic=True) < now["cutoff"]).sum() / edges - 1
-        cost = 1e6 * statistics.median(timed(term, images[:1] * 4)) / len(images[0])
-        print(f"{change or 'default'}: {neighbors:.0f} neighbors, {term.descriptor.n_features} features, {cost:.1f} µs")
+        neighbors = (images[0].get_all_distances(mic=True) < now["cutoff"]).sum() / len(images[0]) - 1
+        steps = [images[0].copy() for _ in range(STEPS + 1)]
+        for atoms in steps:
+            atoms.positions += rng.normal(0, 0.005, atoms.positions.shape)
+        cost = 1e6 * statistics.median(timed(term, steps)) / len(images[0])
+        size = f"{neighbors:.0f} neighbors, {term.descriptor.n_features} features, {len(term.regressor.points)} points"
+        print(f"{change or 'default'}: {size}, {cost:.1f} µs", flush=True)
 
 
 def main() -> None:

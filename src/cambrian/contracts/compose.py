@@ -61,9 +61,11 @@ class DescriptorPotential(Potential):
             self.lowest, self.highest = self._ranges(rows, kinds)
 
     def widen(self, train: Dataset) -> None:
-        """Let the ranges of the features reach over `train` too."""
+        """Let the ranges of the features reach over `train` too, and the regressor take its environments in."""
         if self.lowest is not None and self.highest is not None and len(train):
-            lowest, highest = self.ranges(train)
+            rows, kinds = self.environments(train)
+            self.regressor.widen(rows, kinds)
+            lowest, highest = self._ranges(rows, kinds)
             self.lowest, self.highest = torch.fmin(self.lowest, lowest), torch.fmax(self.highest, highest)
 
     def ranges(self, data: Dataset) -> tuple[Tensor, Tensor]:

@@ -31,6 +31,9 @@ class Regressor(Configurable, nn.Module, ABC):
     def setup(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"], n_species: int) -> None:
         """Make the parameters, and scales from the features of the training set."""
 
+    def widen(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> None:  # noqa: B027
+        """Take in environments of data that a fit goes on with; parameters that are there keep their values."""
+
     @abstractmethod
     def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
         """Energy of each row in eV."""

@@ -27,6 +27,7 @@ def flare(
     l_max: int = 3,
     n_points: int | dict[str, int] = 500,
     delta: float = 2.0,
+    grow_beyond: float = 0.01,
     choice: PointChoice = FarthestPoints(),
     solver: Solver = GaussianProcess(energy_sigma=0.002, force_sigma=0.05, virial_sigma=0.02),
 ) -> tuple[Potential, Solver]:
@@ -36,10 +37,13 @@ def flare(
     n_max, l_max: radial functions and highest degree.
     n_points: sparse points for each element; they cost time in the fit, and none in dynamics.
     delta: how much the energy of an atom varies, eV (FLARE's σ).
+    grow_beyond: where a fit goes on with new structures, their environments that are more unlike all points than this
+        become points too (FLARE's threshold of the update).
     choice: how the sparse points are chosen from the training set.
     solver: what solves for the coefficients, with the noise of the labels; optimize=[energy_sigma, force_sigma, delta]
         looks for the most probable.
     """
     descriptor = SOAP(cutoff=cutoff, n_max=n_max, l_max=l_max, basis=ChebyshevPoints(), envelope=HardEnvelope())
-    regressor = SparseKernel(n_points=n_points, delta=delta, kernel=PowerKernel(exponent=2), choice=choice)
+    kernel = PowerKernel(exponent=2)
+    regressor = SparseKernel(n_points=n_points, delta=delta, kernel=kernel, choice=choice, grow_beyond=grow_beyond)
     return IsolatedAtoms() + DescriptorPotential(descriptor, regressor), solver

@@ -23,6 +23,7 @@ from cambrian.contracts.regressor import BasisRegressor
 from cambrian.errors import UserError
 from cambrian.graph import Graph
 from cambrian.math.point_kernels import PointKernel, PowerKernel
+from cambrian.math.sparse_factor import factor, grown, left_open
 from cambrian.math.sparse_points import FarthestPoints, PointChoice
 from cambrian.native.sparse_kernel import PowerSums
 
@@ -35,6 +36,8 @@ class SparseKernel(BasisRegressor):
     kernel: how alike two environments are.
     choice: how the points are chosen.
     jitter: added to the diagonal of K_MM, which is 1.
+    grow_beyond: in a fit that goes on, environments more unlike all points than this (0 to 1, see `unlikeness`) become
+        points, one by one; None keeps the points.
     Raises UserError where `n_points` leaves out an element of the data.
     """
 
@@ -49,14 +52,19 @@ class SparseKernel(BasisRegressor):
         kernel: PointKernel = PowerKernel(),  # noqa: B008 - immutable
         choice: PointChoice = FarthestPoints(),  # noqa: B008 - immutable
         jitter: float = 1e-10,
+        grow_beyond: float | None = None,
     ):
         super().__init__()
         if delta <= 0 or jitter <= 0:
             raise UserError("delta and jitter of a sparse kernel must be above 0")
-        self.n_points, self.choice, self.jitter = n_points, choice, jitter
+        if grow_beyond is not None and not 0 < grow_beyond < 1:
+            raise UserError(f"grow_beyond lies between 0 and 1, and is not {grow_beyond}")
+        self.n_points, self.choice, self.jitter, self.grow_beyond = n_points, choice, jitter, grow_beyond
         self._given = kernel
         self.symbols: list[str] = []
         self._watched: Watched | None = None
+        self._factored: Watched | None = None
+        self._factors: list[Tensor] = []
         self._forms: list[Tensor] = []
         self.coefficients = nn.Parameter(torch.zeros(0, dtype=torch.float64))
         self.register_buffer("number", torch.tensor(float(kernel.shape), dtype=torch.float64))
@@ -83,6 +91,25 @@ class SparseKernel(BasisRegressor):
         self.n_species = torch.tensor(n_species)
         self.points, self.point_species = features[every].clone(), species[every].clone()
         self.coefficients = nn.Parameter(features.new_zeros(len(every)))
+
+    def widen(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> None:
+        """Let environments beyond `grow_beyond` become points; coefficients of new points are zero."""
+        if self.grow_beyond is None:
+            return
+        old, grown_factors = len(self.points), []
+        points, kinds = [self.points], [self.point_species]
+        for s in range(int(self.n_species)):
+            own, rows = self.points[self.point_species == s], features[species == s]
+            rows = rows[rows.square().sum(dim=1) > 0]
+            chosen, U = grown(self.factor(s), own, rows, self.kernel.values, self.jitter, self.grow_beyond)
+            points.append(rows[chosen])
+            kinds.append(torch.full((len(chosen),), s).to(species))
+            grown_factors.append(U)
+        order = torch.argsort(torch.cat(kinds), stable=True)
+        values = torch.cat([self.coefficients.detach(), self.coefficients.new_zeros(len(order) - old)])
+        self.points, self.point_species = torch.cat(points)[order], torch.cat(kinds)[order]
+        self.coefficients = nn.Parameter(values[order])
+        self._factors, self._factored = grown_factors, Watched([self.points, self.point_species, self.number])
 
     def _n_points_of(self, s: int, n_species: int) -> int:
         if not isinstance(self.n_points, dict):
@@ -165,11 +192,13 @@ class SparseKernel(BasisRegressor):
         self.delta = self.delta * factor
 
     def factor(self, s: int) -> Float[Tensor, "points points"]:
-        """U of the points of one element: UᵀU = K_MM + jitter."""
-        own = self.points[self.point_species == s]
-        K = self.kernel.values(own, own)
-        K = 0.5 * (K + K.mT) + self.jitter * torch.eye(len(own)).to(K)
-        return torch.linalg.cholesky(K).mT
+        """U of the points of one element: UᵀU = K_MM + jitter; kept until points or kernel change."""
+        tensors = [self.points, self.point_species, self.number]
+        if self._factored is None or not self._factored.unchanged(tensors):
+            owns = [self.points[self.point_species == t] for t in range(int(self.n_species))]
+            self._factors = [factor(self.kernel.values(own, own), self.jitter) for own in owns]
+            self._factored = Watched(tensors)
+        return self._factors[s]
 
     def forward(self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]) -> Float[Tensor, "rows"]:
         """Σ_s c_s k(x, x_s), or what it folds into."""
@@ -232,8 +261,7 @@ class SparseKernel(BasisRegressor):
         for s in range(int(self.n_species)):
             rows, own = torch.nonzero(species == s)[:, 0], self.point_species == s
             k = self.kernel.values(features[rows], self.points[own])
-            solved = torch.linalg.solve_triangular(self.factor(s).mT, k.mT, upper=False)
-            found = found.index_copy(0, rows, 1 - solved.square().sum(dim=0))
+            found = found.index_copy(0, rows, left_open(self.factor(s), k))
         return found.clamp(min=0.0).sqrt()
 
     def open_variance(
