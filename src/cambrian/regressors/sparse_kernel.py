@@ -264,6 +264,14 @@ class SparseKernel(BasisRegressor):
             found = found.index_copy(0, rows, left_open(self.factor(s), k))
         return found.clamp(min=0.0).sqrt()
 
+    def outside(self, s: int) -> Float[Tensor, "features features"] | None:
+        """1 - X̂ᵀ (X̂ X̂ᵀ + jitter)⁻¹ X̂ of the points of one element; None where they are as many as the features."""
+        X = self.kernel.coordinates(self.points[self.point_species == s])
+        if len(X) >= X.shape[1]:
+            return None
+        solved = torch.linalg.solve_triangular(factor(X @ X.mT, self.jitter).mT, X, upper=False)
+        return torch.eye(X.shape[1]).to(X) - solved.mT @ solved
+
     def open_variance(
         self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]
     ) -> Float[Tensor, "rows"]:
