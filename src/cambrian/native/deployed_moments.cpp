@@ -25,6 +25,15 @@ void refuse_bad_terms(const Arrays &arrays, const cambrian_polynomial &p) {
   if (p.n_features * (last + 1) > kMost) arrays.refuse("it has too many features and products");
 }
 
+// Those of the last products of each feature are written out one by one.
+void refuse_too_many_products(const Arrays &arrays, const cambrian_polynomial &p, int64_t n_nodes) {
+  std::vector<int64_t> count(n_nodes, 0);
+  for (int64_t k = 0; k < p.n_terms; ++k) ++count[p.terms[3 * k]];
+  int64_t total = 0;
+  for (int64_t e = 0; e < p.feature_first[p.n_features] && total <= kMost; ++e) total += count[p.feature_node[e]];
+  if (total > kMost) arrays.refuse("its features have too many products");
+}
+
 class Moments : public Descriptor {
  public:
   explicit Moments(const Arrays &arrays) : polynomial_(arrays) {}
@@ -85,6 +94,7 @@ Polynomial::Polynomial(const Arrays &arrays) {
   const int64_t n_nodes = p.n_terms ? p.terms[3 * (p.n_terms - 1)] + 1 : p.n_moments;
   p.feature_node = arrays.integers("feature_node", {n_entries}, 0, n_nodes - 1);
   p.feature_weight = arrays.reals("feature_weight", {n_entries});
+  refuse_too_many_products(arrays, p, n_nodes);
   kernel.reset(cambrian_moments_new(&p));
   if (!kernel) throw std::bad_alloc();
   n_features = p.n_features;

@@ -62,6 +62,7 @@ class PointsHead : public Head {
 Points::Points(const Arrays &arrays, int64_t n_features) {
   const int64_t n_species = arrays.n_species(), n = arrays.length("points");
   exponent = arrays.real("exponent");
+  if (n < 1) arrays.refuse("it has no points");
   if (!(exponent >= 1 && exponent <= kHighest)) arrays.refuse("its exponent must be within 1 and 64");
   const double *x = arrays.reals("points", {n, n_features}), *c = arrays.reals("coefficients", {n});
   const int64_t *begins = arrays.integers("first", {n_species + 1}, 0, n);

@@ -12,6 +12,7 @@ namespace cambrian::deployed {
 namespace {
 
 constexpr double kHighestZeta = 64;
+constexpr int64_t kMostMonomials = int64_t(1) << 24;  // of wide functions together: their sums are memory at run time
 
 struct Free {
   void operator()(cambrian_symmetry *kernel) const { cambrian_symmetry_free(kernel); }
@@ -26,6 +27,7 @@ class Symmetry : public Descriptor {
     const double *shapes = arrays.reals("shapes", {m, 5}), *weights = arrays.reals("weights", {n});
     const cambrian_envelope envelope = Fade(arrays).as_c();
     std::vector<cambrian_symmetry_function> functions;
+    int64_t monomials = 0;
     for (int64_t k = 0; k < m; ++k) {
       const int64_t *f = numbers + 5 * k;
       const double *x = shapes + 5 * k;
@@ -35,7 +37,10 @@ class Symmetry : public Descriptor {
       if (!right || !(radial || (x[3] >= 0 && x[3] <= kHighestZeta))) arrays.refuse("a symmetry function does not exist");
       functions.push_back({int32_t(f[0]), int32_t(f[1]), int32_t(f[2]), int32_t(f[3]), int32_t(f[4]), x[0], x[1], x[2], x[3], x[4]});
       cutoff_ = x[2] > cutoff_ ? x[2] : cutoff_;
+      const int64_t degree = f[1] == CAMBRIAN_WIDE ? int64_t(x[3]) + 1 : 0;
+      monomials += degree * (degree + 1) * (degree + 2) / 6;
     }
+    if (monomials > kMostMonomials) arrays.refuse("its wide functions are too many or too sharp");
     kernel_.reset(cambrian_symmetry_new(int(n), weights, m, functions.data(), &envelope));
     if (!kernel_) throw std::bad_alloc();
     n_ = cambrian_symmetry_n_features(kernel_.get());
