@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from planted_linear import known_truth, noisy, powers, rows_of, structures
+from small_data import argon
 
 from cambrian.classical.isolated_atoms import IsolatedAtoms
 from cambrian.contracts import DescriptorPotential, Frozen, load, save, uncertainty
@@ -15,9 +16,11 @@ from cambrian.descriptors.coulomb_matrix import CoulombMatrix
 from cambrian.descriptors.so4_bispectrum import SO4Bispectrum
 from cambrian.errors import UserError
 from cambrian.fit import fit
+from cambrian.fit.bayesian_ridge import BayesianRidge
 from cambrian.fit.gradient_descent import GradientDescent
 from cambrian.fit.least_squares import LeastSquares
 from cambrian.fit.linear_system import LinearSystem, Triangle
+from cambrian.fit.problem import Problem
 from cambrian.fit.warm_start import WarmStart
 from cambrian.graph import graph_of
 from cambrian.regressors.linear import LinearRegressor
@@ -154,3 +157,26 @@ def test_the_posterior_of_a_start_does_not_outlive_it():
     assert potential.posterior is not None
     fit(potential, data, GradientDescent(epochs=1), warm=WarmStart())
     assert potential.posterior is None
+
+
+@pytest.mark.parametrize("solver", [LeastSquares(ridge=1e-6), BayesianRidge()])
+def test_the_share_that_each_group_decides_is_its_sum_of_leverages(solver):
+    potential = DescriptorPotential(SO4Bispectrum(cutoff=4.5, two_j_max=2), LinearRegressor())
+    data = Dataset(
+        Structure(a, energy=a.get_potential_energy(), forces=a.get_forces(), group=a.info["config_type"])
+        for a in argon(6)
+    )
+    potential.setup(data)
+    problem = Problem(potential, data)
+    solution = solver.solve(problem)
+    blocks = list(problem.blocks(solver.weights))
+    X = np.concatenate([rows for rows, _ in blocks])
+    ridge = solution.figures.get("ridge", 1e-6)
+    A = X.T @ X + ridge * np.diag((X**2).sum(axis=0))
+    expected = {}
+    for s, (rows, _) in zip(data, blocks, strict=True):
+        expected[s.group] = expected.get(s.group, 0.0) + np.trace(rows @ np.linalg.solve(A, rows.T))
+    said = next(note for note in solution.notes if "by group" in note)
+    for name, share in expected.items():
+        assert f"{name} {share:.0f}" in said
+    assert abs(solution.figures["n_decided"] - sum(expected.values())) < 1e-6

@@ -21,7 +21,7 @@ from cambrian.math.maxvol import EDGE, active_rows
 
 LEAST_WIDTH = 1e-3  # of the widest range of an element: a feature that varies less counts with this
 FLOOR = 1e-3
-MOST_FEATURES = 1000  # the model file grows by 8 bytes times their square for each element
+MOST_FEATURES = 2000  # the model file grows by 8 bytes times their square for each element
 
 
 def keep_active_set(term: DescriptorPotential, train: Dataset) -> None:

@@ -31,7 +31,7 @@ class AutomaticRelevance(Solver):
         tolerance: float = 0.1,
         most_iterations: int = 300,
         groups: dict[str, dict[str, float]] | None = None,
-        posterior_up_to: int = 500,
+        posterior_up_to: int = 2000,
     ):
         if tolerance <= 0 or most_iterations < 1:
             raise UserError("tolerance is above 0, and most_iterations at least 1")
@@ -61,8 +61,10 @@ class AutomaticRelevance(Solver):
             most_iterations=self.most_iterations,
             progress=told,
         )
-        figures = system.accept(found, self.posterior_up_to) | {"n_iterations": found.n_iterations}
+        by_group, figures = system.accept(found, self.posterior_up_to)
+        figures["n_iterations"] = found.n_iterations
         notes = [f"{figures['n_kept']} of {figures['n_coefficients']} coefficients are relevant, the others nought"]
+        notes += by_group
         if found.n_iterations >= self.most_iterations:
             notes.append("relevance had not settled when the iterations ended: raise solver.most_iterations")
         return Solution(notes=notes, figures=figures)

@@ -28,7 +28,7 @@ class BayesianRidge(Solver):
         force_weight: float = 1.0,
         stress_weight: float = 1.0,
         groups: dict[str, dict[str, float]] | None = None,
-        posterior_up_to: int = 500,
+        posterior_up_to: int = 2000,
     ):
         self.weights = Weights(energy_weight, force_weight, stress_weight)
         self.groups, self.posterior_up_to = groups or {}, posterior_up_to
@@ -38,6 +38,7 @@ class BayesianRidge(Solver):
         system = LinearSystem.of(problem, self.weights, self.groups)
         problem.progress("evidence", 0.0, f"{len(system.start)} coefficients")
         found = one_for_all(*system.standard(), system.triangle.n_rows)
-        figures = system.accept(found, self.posterior_up_to) | {"ridge": float(found.alpha[0] / found.beta)}
+        notes, figures = system.accept(found, self.posterior_up_to)
+        figures["ridge"] = float(found.alpha[0] / found.beta)
         note = f"the data decide {figures['n_decided']:.0f} of {figures['n_coefficients']} coefficients; "
-        return Solution(notes=[note + f"ridge {figures['ridge']:.2g} by the evidence"], figures=figures)
+        return Solution(notes=[note + f"ridge {figures['ridge']:.2g} by the evidence", *notes], figures=figures)

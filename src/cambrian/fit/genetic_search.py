@@ -85,7 +85,7 @@ class _Generations(Course):
             maxiter=self.solver.generations,
             recombination=self.solver.crossover,
             tol=0.0,
-            seed=self.problem.seed + len(self.history),
+            rng=self.problem.seed + len(self.history),
             callback=late,
             polish=False,
         )

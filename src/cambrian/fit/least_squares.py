@@ -18,7 +18,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from cambrian.contracts.solver import Solution, Solver
-from cambrian.fit.linear_system import LinearSystem
+from cambrian.fit.linear_system import LinearSystem, decided
 from cambrian.fit.problem import Problem, Weights
 
 
@@ -28,7 +28,7 @@ class LeastSquares(Solver):
     energy_weight multiplies energies per atom (eV/atom), force_weight force components (eV/Å), stress_weight stress
     components (eV/Å³); `groups` multiplies them by group: {group: {energy, force, stress}}. `ridge` is relative to the
     norm of each column. Singular values below `rcond` times the largest are dropped. The posterior is kept for up to
-    `posterior_up_to` coefficients: the model file grows by 8 bytes times their square, 2 MB for 500, 20 MB for 1596.
+    `posterior_up_to` coefficients: the model file grows by 8 bytes times their square, 2 MB for 500, 32 MB for 2000.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class LeastSquares(Solver):
         ridge: float = 1e-12,
         rcond: float = 1e-13,
         groups: dict[str, dict[str, float]] | None = None,
-        posterior_up_to: int = 500,
+        posterior_up_to: int = 2000,
     ):
         self.weights = Weights(energy_weight, force_weight, stress_weight)
         self.posterior_up_to = posterior_up_to
@@ -51,9 +51,15 @@ class LeastSquares(Solver):
         """Set the coefficients of the linear terms; raises UserError where there is no linear term or no label."""
         system = LinearSystem.of(problem, self.weights, self.groups)
         coefficients, figures = self.coefficients(system)
-        keep = len(coefficients) <= self.posterior_up_to
-        system.finish(coefficients, self.covariance_root(system, coefficients) if keep else None)
-        return Solution(notes=[condition(figures)], figures=figures)
+        notes, root = [condition(figures)], None
+        if len(coefficients) <= self.posterior_up_to:
+            directions = self.directions(system)
+            root = noise(system, coefficients, directions) * directions
+            shares = system.shares(directions)
+            figures |= {"n_decided": sum(shares.values())}
+            notes += decided(shares, figures["n_coefficients"])
+        system.finish(coefficients, root)
+        return Solution(notes=notes, figures=figures)
 
     def coefficients(self, system: LinearSystem) -> tuple[NDArray, dict[str, float]]:
         """Coefficients of least cost, and figures: condition number, rank, root-mean-square weighted residual."""
@@ -71,19 +77,27 @@ class LeastSquares(Solver):
             "weighted_rms": system.residual(coefficients) / np.sqrt(n_rows),
         }
 
-    def covariance_root(self, system: LinearSystem, coefficients: NDArray) -> NDArray:
-        """L of the posterior covariance Σ = L Lᵀ of the coefficients, square; directions that were dropped are zero."""
+    def directions(self, system: LinearSystem) -> NDArray:
+        """L/s, square; directions that were dropped are zero."""
         _, singular, directions = np.linalg.svd(self._scaled(system), full_matrices=False)
         kept = singular > self.rcond * singular[0]
-        root = (directions.T * np.where(kept, 1 / np.where(kept, singular, 1.0), 0.0)) / system.norms[:, None]
-        n_decided = np.square(system.triangle.X @ root).sum()
-        noise = system.residual(coefficients) / np.sqrt(max(system.triangle.n_rows - n_decided, 1.0))
-        return noise * root
+        return (directions.T * np.where(kept, 1 / np.where(kept, singular, 1.0), 0.0)) / system.norms[:, None]
+
+    def covariance_root(self, system: LinearSystem, coefficients: NDArray) -> NDArray:
+        """L of the posterior covariance Σ = L Lᵀ of the coefficients, square."""
+        root = self.directions(system)
+        return noise(system, coefficients, root) * root
 
     def _scaled(self, system: LinearSystem) -> NDArray:
         """Rows of data, prior and ridge for columns of unit norm."""
         ridge = np.diag(np.sqrt(self.ridge) * system.roughness)
         return np.vstack([system.triangle.X / system.norms, system.prior / system.norms, ridge])
+
+
+def noise(system: LinearSystem, coefficients: NDArray, root: NDArray) -> float:
+    """s, from the residuals and L/s."""
+    n_decided = np.square(system.triangle.X @ root).sum()
+    return system.residual(coefficients) / float(np.sqrt(max(system.triangle.n_rows - n_decided, 1.0)))
 
 
 def condition(figures: dict[str, float]) -> str:

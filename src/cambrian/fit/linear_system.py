@@ -8,7 +8,8 @@ the number of structures and the condition number is never squared: a solver wor
 """
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
 
@@ -29,6 +30,8 @@ from cambrian.math.evidence import Posterior
 
 log = logging.getLogger("cambrian")
 Groups = dict[str, dict[str, float]]
+MOST_GROUPS = 20
+PARTED_ELEMENTS = 4e7  # of all triangles and of rows that wait, 320 MB
 
 
 class Triangle:
@@ -73,7 +76,8 @@ class Triangle:
 class LinearSystem:
     """What a solver of linear problems needs: `triangle`, `prior` (rows, coefficients) and `start` (coefficients,).
 
-    `roughness` (coefficients,): by how much more than the smoothest a ridge holds each coefficient back.
+    `roughness` (coefficients,): by how much more than the smoothest a ridge holds each coefficient back. `parts`: the
+    triangle of each group by itself, where there are a few.
     """
 
     train: Dataset
@@ -83,6 +87,7 @@ class LinearSystem:
     prior: NDArray
     start: NDArray
     roughness: NDArray
+    parts: dict[str, Triangle] = field(default_factory=dict)
 
     @classmethod
     def of(cls, problem: Problem, weights: Weights, groups: Groups) -> "LinearSystem":
@@ -92,9 +97,11 @@ class LinearSystem:
         terms = [term for term in problem.potential.terms() if term.linear() is not None]
         sizes = [len(v.coefficients) for v in views]
         told_memory(problem, sum(sizes))
-        triangle = Triangle(sum(sizes))
-        for X, y in problem.blocks(weights):
-            triangle.add(X, y)
+        parts: dict[str, Triangle] = {}
+        kept_apart = is_parted(problem.train.groups, sum(sizes))
+        for s, (X, y) in zip(problem.train, problem.blocks(weights), strict=True):
+            parts.setdefault(s.group if kept_apart else "", Triangle(sum(sizes))).add(X, y)
+        triangle = joined(parts)
         if triangle.n_rows == 0:
             raise UserError("no structure has a label to fit to (energy, forces or stress)")
         priors = [
@@ -103,7 +110,7 @@ class LinearSystem:
         rough = [np.ones(n) if (g := v.roughness()) is None else g.numpy() for v, n in zip(views, sizes, strict=True)]
         start = np.concatenate([v.coefficients.numpy() for v in views])
         prior = np.asarray(scipy.linalg.block_diag(*priors))
-        return cls(problem.train, terms, views, triangle, prior, start, np.concatenate(rough))
+        return cls(problem.train, terms, views, triangle, prior, start, np.concatenate(rough), parts)
 
     @property
     def norms(self) -> NDArray:
@@ -137,16 +144,22 @@ class LinearSystem:
         """F⁻¹ values: what they are for c."""
         return scipy.linalg.solve_triangular(self.whitening, values)
 
+    def shares(self, root: NDArray) -> dict[str, float]:
+        """How many coefficients each group decides: the sum of leverages xᵀ A⁻¹ x of its rows; A⁻¹ = root rootᵀ."""
+        return {name: float(np.square(part.X @ root).sum()) for name, part in self.parts.items()}
+
     def residual(self, coefficients: NDArray) -> float:
         """|W (X c - y)|."""
         return float(np.linalg.norm(self.triangle.X @ coefficients - self.triangle.y))
 
-    def accept(self, found: Posterior, posterior_up_to: int) -> dict[str, Any]:
-        """Give the terms what the evidence found for z; the figures of it."""
+    def accept(self, found: Posterior, posterior_up_to: int) -> tuple[list[str], dict[str, Any]]:
+        """Give the terms what the evidence found for z; sentences and figures of it."""
         coefficients = self.start + self.of_standard(found.mean)
         n_kept, n_rows = int(found.kept.sum()), self.triangle.n_rows
-        self.finish(coefficients, self.of_standard(found.root) if n_kept <= posterior_up_to else None)
-        return {
+        root = self.of_standard(found.root) if n_kept <= posterior_up_to else None
+        self.finish(coefficients, root)
+        notes = [] if root is None else decided(self.shares(found.beta**0.5 * root), len(coefficients))
+        return notes, {
             "n_rows": n_rows,
             "n_coefficients": len(coefficients),
             "n_kept": n_kept,
@@ -173,10 +186,38 @@ class LinearSystem:
                 keep_active_set(term, self.train)
 
 
+def is_parted(groups: Sequence[str], n_columns: int) -> bool:
+    """Whether the triangles of several groups are kept apart: few, and small beside the rows that wait."""
+    n = len(set(groups))
+    return 1 < n <= MOST_GROUPS and n * n_columns * max(5 * n_columns, 4096) <= PARTED_ELEMENTS
+
+
+def joined(parts: dict[str, Triangle]) -> Triangle:
+    """One triangle of all rows."""
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    whole = Triangle(next(iter(parts.values())).n_columns)
+    for part in parts.values():
+        whole.add(part.X, part.y)
+    whole.n_rows = sum(part.n_rows for part in parts.values())
+    return whole
+
+
+def decided(shares: dict[str, float], n_coefficients: int) -> list[str]:
+    """How many coefficients the data decide, and which groups do, in a sentence; nothing of a single group."""
+    if len(shares) < 2:
+        return []
+    by_share = sorted(shares.items(), key=lambda item: -item[1])
+    said = ", ".join(f"{name or 'default'} {share:.0f}" for name, share in by_share)
+    return [f"Of {n_coefficients} coefficients the data decide {sum(shares.values()):.0f}, by group (leverage): {said}"]
+
+
 def told_memory(problem: Problem, n_coefficients: int) -> None:
     """Note what the problem takes; raises UserError, with a way out, where that is more than there is."""
     largest = max((3 * len(s) + 7 for s in problem.train), default=0)
     needed, free = linear_bytes(n_coefficients, largest), available_memory()
+    if is_parted(problem.train.groups, n_coefficients):
+        needed += 8.0 * len(problem.train.groups) * n_coefficients * max(5 * n_coefficients, 4096)
     said = (
         f"{n_coefficients} coefficients take about {sized(needed)} of {sized(free)} free, for any number of structures"
     )

@@ -83,7 +83,7 @@ class _Cycles(Course):
                 self.bounds,
                 maxiter=self.solver.steps,
                 initial_temp=self.solver.temperature,
-                seed=self.problem.seed + len(self.history),
+                rng=self.problem.seed + len(self.history),
                 x0=first,
                 minimizer_kwargs={
                     "method": "L-BFGS-B",
