@@ -60,7 +60,8 @@ def deploy(
     sections = []
     for a, b in combinations_with_replacement(elements, 2):
         curves = [pair_curve(term, a, b, r) for term in terms]
-        sections.append(_section(f"{a}-{b}", r, sum(c[0] for c in curves), sum(c[1] for c in curves)))
+        energies, forces = (np.sum([curve[k] for curve in curves], axis=0) for k in range(2))
+        sections.append(_section(f"{a}-{b}", r, energies, forces))
     folder, table = Path(folder), f"{name}.table"
     head = f"# UNITS: metal\n# pairs of {', '.join(elements)}, written by cambrian\n\n"
     write_in_place(folder / table, (head + "\n".join(sections)).encode())

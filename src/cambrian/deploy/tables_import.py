@@ -93,7 +93,8 @@ def _settings(words: list[str], where: str) -> dict[str, list[float]]:
 def _placed(table: NDArray, settings: dict[str, list[float]]) -> NDArray:
     """Distances as LAMMPS takes them: from R or RSQ where these are given."""
     if "R" in settings:
-        table[:, 0] = np.linspace(*settings["R"], len(table))
+        low, high = settings["R"]
+        table[:, 0] = np.linspace(low, high, len(table))
     if "RSQ" in settings:
         low, high = settings["RSQ"]
         table[:, 0] = np.sqrt(np.linspace(low**2, high**2, len(table)))

@@ -152,9 +152,9 @@ class SOAP(Descriptor):
         table = PieceTable.of(radial, knots)
         if table is None:
             return None
-        alone = np.float64(self.overlaps.values(np.zeros(1))[0, 0] * float(self.scale[0]) * self.counts_center)
+        alone = self.overlaps.values(np.zeros(1))[0, 0] * (float(self.scale[0]) * self.counts_center)
         shape = *table.coefficients.shape[:2], self.l_max + 1, self.n_max
-        return SoapArrays(table.knots, table.counts, table.coefficients.reshape(shape), alone)
+        return SoapArrays(table.knots, table.counts, table.coefficients.reshape(shape), alone.astype(np.float64))
 
     def _radial(self, distance: Float[Tensor, "edges"]) -> Float[Tensor, "edges degrees radial"]:
         """Overlaps with envelope and weight, times what makes Racah's harmonics those of the formula."""
