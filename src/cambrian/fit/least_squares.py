@@ -57,7 +57,7 @@ class LeastSquares(Solver):
             root = noise(system, coefficients, directions) * directions
             shares = system.shares(directions)
             figures |= {"n_decided": sum(shares.values())}
-            notes += decided(shares, figures["n_coefficients"])
+            notes += decided(shares, len(coefficients))
         system.finish(coefficients, root)
         return Solution(notes=notes, figures=figures)
 
