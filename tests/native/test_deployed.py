@@ -115,6 +115,18 @@ def test_recipes_with_repulsion_and_shifts(name, tmp_path):
     assert "ElementShifts" in deployed.summary
 
 
+def test_curves_of_large_weights_that_cancel_keep_their_digits(tmp_path):
+    pairs = TwoBodyKernel(cutoff=3.2, n_points=20)
+    pairs.setup(labelled())
+    points, n = pairs.points[0], pairs.n_points
+    bent = torch.exp(-((points[:, None] - points) ** 2) / 2) + 1e-5 * torch.eye(n, dtype=torch.float64)
+    with torch.no_grad():
+        pairs.weights.copy_(torch.linalg.solve(bent, torch.sin(7 * points)).expand_as(pairs.weights))
+    assert pairs.weights.abs().max() > 1e3
+    assert not not_compiled(pairs)
+    require_same(pairs, list(usual_atoms()), tmp_path)
+
+
 def test_a_committee_has_members(tmp_path):
     potential = Committee([made("snap", seed) for seed in range(3)])
     potential.setup(labelled())

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.potential import Potential, Terms
 from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
@@ -72,6 +73,10 @@ class Tabulated(Potential):
             edges = torch.nonzero(pair == row)[:, 0] if end > start else pair[:0]
             energies = energies.index_add(0, edges, 0.5 * self._curve(distance[edges], self.points[start:end]))
         return Terms.of_atoms(sum_over_neighbors(energies, graph), graph)
+
+    def compiled(self, numbers: list[int]) -> list[CompiledPart] | None:
+        """The points themselves."""
+        return [CompiledPart.of("curves", points=self.points, first=self.first, cutoff=[self.cutoff])]
 
     def _curve(self, distance: Float[Tensor, "edges"], table: Float[Tensor, "points 3"]) -> Float[Tensor, "edges"]:
         if not len(distance):

@@ -153,7 +153,7 @@ cambrian_deployed *cambrian_deployed_open(const char *path, char *message, int64
   try {
     return new cambrian_deployed(name.c_str());
   } catch (const Fault &fault) {
-    say(message, size, name + " is no potential for this plugin: " + fault.text + "; deploy it again with this Cambrian");
+    say(message, size, name + " is no potential for this plugin: " + fault.text + "; " + fault.mend);
   } catch (const std::exception &) {  // bad_alloc, length_error
     say(message, size, name + " does not fit into the memory of this machine; deploy it again with this Cambrian");
   }

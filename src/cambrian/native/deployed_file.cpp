@@ -19,7 +19,7 @@ constexpr char kFormat[] = "cambrian compiled potential", kVersion[] = "1";
 
 std::pair<std::unique_ptr<uint64_t[]>, int64_t> contents(const char *path) {
   std::error_code problem;
-  if (!std::filesystem::is_regular_file(path, problem)) throw Fault{"there is no such file"};
+  if (!std::filesystem::is_regular_file(path, problem)) throw Fault{"there is no such file", "name its whole path, or start where it lies"};
   const auto size = int64_t(std::filesystem::file_size(path, problem));
   std::FILE *file = problem ? nullptr : std::fopen(path, "rb");
   if (!file) throw Fault{"it cannot be opened"};

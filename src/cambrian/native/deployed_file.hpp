@@ -12,8 +12,8 @@
 
 namespace cambrian::deployed {
 
-struct Fault {  // thrown while a file is opened: what is wrong, for a user
-  std::string text;
+struct Fault {  // thrown while a file is opened: what is wrong, for a user, and the mend
+  std::string text, mend = "deploy it again with this Cambrian";
 };
 
 struct Array {

@@ -5,6 +5,12 @@
 
 namespace cambrian::deployed {
 
+// Place of a pair among (1,1), (1,2) ... (2,2) ...
+inline int64_t row_of(int64_t s, int64_t t, int64_t n_species) {
+  const int64_t low = s < t ? s : t, high = s < t ? t : s;
+  return low * n_species - low * (low - 1) / 2 + high - low;
+}
+
 // `curve(pair, distance, slope)` gives V and its slope below the cutoff of the pair, (s, t) in the order s n + t.
 template <class Curve>
 int add_pairs(const Edges &edges, int64_t n_species, const double *cutoffs, double *energies, double *pull, Curve curve) {

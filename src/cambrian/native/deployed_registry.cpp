@@ -10,7 +10,8 @@ namespace {
 
 const std::map<std::string, MakeTerm> terms{{"constants", make_constants},
                                             {"zbl", make_zbl},
-                                            {"pairs", make_pairs},
+                                            {"gaussians", make_gaussians},
+                                            {"curves", make_curves},
                                             {"powers", make_powers},
                                             {"triangles", make_triangles},
                                             {"embedded", make_embedded}};

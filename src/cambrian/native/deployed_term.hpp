@@ -89,7 +89,8 @@ using MakeHead = std::unique_ptr<Head> (*)(const Arrays &, int64_t n_features);
 
 std::unique_ptr<Term> make_constants(const Arrays &);
 std::unique_ptr<Term> make_zbl(const Arrays &);
-std::unique_ptr<Term> make_pairs(const Arrays &);
+std::unique_ptr<Term> make_gaussians(const Arrays &);
+std::unique_ptr<Term> make_curves(const Arrays &);
 std::unique_ptr<Term> make_powers(const Arrays &);
 std::unique_ptr<Term> make_triangles(const Arrays &);
 std::unique_ptr<Term> make_embedded(const Arrays &);

@@ -25,7 +25,6 @@ from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
 from cambrian.graph import Graph, sum_over_neighbors, sum_over_structures
 from cambrian.math.envelopes import CosineEnvelope, Envelope
-from cambrian.math.radial_table import RadialTable
 
 NEAREST = 0.8  # of the shortest distance in the data: nearer, there is no table
 
@@ -127,21 +126,13 @@ class TwoBodyKernel(Potential):
         return 0.5 * fade * (np.exp(-(away**2) / (2 * float(self.length) ** 2)) @ weights)
 
     def compiled(self, numbers: list[int]) -> list[CompiledPart] | None:
-        """The sums of Gaussians as a table, beside the envelope; None where that is not known."""
-        known, n = fading(self.envelope), len(numbers)
-        if known is None or not n:
+        """The sums of Gaussians themselves; None where the envelope is not known there."""
+        known = fading(self.envelope)
+        if known is None or not numbers:
             return None
-
-        def sums(distance: Tensor, first: Tensor, second: Tensor) -> Tensor:
-            pair = self._row(first, second)
-            away = distance[:, None] - self.points[pair]
-            return (torch.exp(-(away**2) / (2 * self.length**2)) * self.weights.detach()[pair]).sum(dim=1, keepdim=True)
-
-        try:
-            table = RadialTable.of(sums, torch.full((n, n), self.cutoff, dtype=torch.float64))
-        except ValueError:
-            return None
-        return [CompiledPart.of("pairs", cutoffs=table.cutoffs, nodes=table.nodes[..., 0], **fading_arrays(known))]
+        points, weights, length = self.points, self.weights.detach(), self.length
+        sums = {"points": points, "weights": weights, "length": [float(length)], "cutoff": [self.cutoff]}
+        return [CompiledPart.of("gaussians", **sums, **fading_arrays(known))]
 
     def linear(self) -> "TwoBodyRows":
         """Linear in the c of all pairs."""
