@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cambrian.contracts.compiled import CompiledPart, fading, fading_arrays
+from cambrian.contracts.descriptor import DescriptorKernel
 from cambrian.graph import Graph
 from cambrian.math.envelopes import Envelope
 from cambrian.math.symmetry_functions import AnyFunction, SymmetryFunction
@@ -24,7 +25,7 @@ from cambrian.native.symmetry_functions import (
 
 
 @dataclass(frozen=True)
-class SymmetryRoute:
+class SymmetryRoute(DescriptorKernel):
     """A `DescriptorKernel` of symmetry functions; `elements` are the atomic numbers of the species, ascending."""
 
     elements: Int[Tensor, "species"]
