@@ -7,8 +7,8 @@ import sys
 
 import numpy as np
 from ase import Atoms
-from ase.build import bulk
 from cases.two_layers import TwoLayers
+from lammps_plugin.structures import crystal, slab
 from lammps_runs import gathered, session
 
 from cambrian import Calculator, Dataset, DescriptorPotential, Potential, Structure, Sum, Terms, UserError
@@ -28,23 +28,6 @@ class Sick(LennardJones):
         if bool((graph.positions[graph.owned, 2] > 14.0).any()):
             raise UserError("an atom entered the forbidden land")
         return super().forward(graph)
-
-
-def crystal() -> Atoms:
-    """A rattled triclinic crystal of two elements."""
-    atoms = bulk("NaCl", "rocksalt", a=5.2, cubic=True).repeat((2, 2, 3))
-    atoms.set_cell(atoms.cell.array @ np.array([[1, 0, 0], [0.1, 1, 0], [0.05, -0.08, 1]]), scale_atoms=True)
-    atoms.positions += np.random.default_rng(1).normal(scale=0.15, size=atoms.positions.shape)
-    return atoms
-
-
-def slab() -> Atoms:
-    """Atoms in one corner of a large box, not periodic along z: most domains are empty."""
-    atoms = bulk("NaCl", "rocksalt", a=5.2, cubic=True)
-    atoms.positions += np.random.default_rng(2).normal(scale=0.1, size=atoms.positions.shape)
-    atoms.set_cell([30, 30, 5.2])
-    atoms.pbc = (True, True, False)
-    return atoms
 
 
 def pair() -> LennardJones:

@@ -15,6 +15,7 @@ With `averaged`, x W + b is divided by the number of inputs of the layer (n2p2's
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -41,6 +42,29 @@ class AtomicNetwork:
     activations: tuple[str, ...]
     averaged: bool
     energy_scale: float
+
+    @classmethod
+    def centered(
+        cls,
+        mean: Float[Tensor, "features"],
+        weights: list[Tensor],
+        biases: list[Tensor],
+        activation: str,
+        energy_scale: float,
+    ) -> "AtomicNetwork":
+        """A network on features less their mean, with one activation in all layers but the last."""
+        unknown = torch.full_like(mean, torch.nan)
+        return cls(
+            scaling="center",
+            scale_range=(0.0, 1.0),
+            statistics=torch.stack([unknown, unknown, mean, unknown]),
+            used=torch.ones_like(mean, dtype=torch.bool),
+            weights=tuple(weights),
+            biases=tuple(biases),
+            activations=(*[activation] * (len(weights) - 1), "identity"),
+            averaged=False,
+            energy_scale=energy_scale,
+        )
 
 
 @dataclass(frozen=True)

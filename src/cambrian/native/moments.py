@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from cambrian.native.library import check_array, library
-from cambrian.native.stars import checked_stars
+from cambrian.native.stars import check_status, checked_stars
 
 FAMILIES = ("spherical harmonics", "monomials")
 HIGHEST_DEGREE = 32
@@ -72,7 +72,7 @@ class MomentKernel:
         """B (atoms, features)."""
         stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         features = np.empty((stars.n_atoms, self.n_features))
-        _check(self._library.cambrian_moments_features(self._handle, ctypes.byref(stars), features.ctypes.data))
+        check_status(self._library.cambrian_moments_features(self._handle, ctypes.byref(stars), features.ctypes.data))
         return features
 
     def pull(
@@ -82,7 +82,7 @@ class MomentKernel:
         stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         check_array("slope", slope, np.float64, (stars.n_atoms, self.n_features))
         pull = np.empty_like(r_ij)
-        _check(
+        check_status(
             self._library.cambrian_moments_pull(self._handle, ctypes.byref(stars), slope.ctypes.data, pull.ctypes.data)
         )
         return pull
@@ -98,7 +98,7 @@ class MomentKernel:
         check_array("coefficients", coefficients, np.float64, (self.n_species, self.n_features))
         folded = self._fold(coefficients)
         energies, pull = np.empty(stars.n_atoms), np.empty_like(r_ij)
-        _check(
+        check_status(
             self._library.cambrian_moments_energies_and_pull(
                 self._handle, folded.handle, ctypes.byref(stars), energies.ctypes.data, pull.ctypes.data
             )
@@ -112,7 +112,7 @@ class MomentKernel:
         stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         features = np.empty((stars.n_atoms, self.n_features))
         jacobian = np.empty((len(r_ij), 3, self.n_features))
-        _check(
+        check_status(
             self._library.cambrian_moments_jacobian(
                 self._handle, ctypes.byref(stars), features.ctypes.data, jacobian.ctypes.data
             )
@@ -164,10 +164,3 @@ def _refuse(a: MomentArrays) -> None:
         raise ValueError("terms must be sorted by target, targets above their parts and the moments")
     if (a.feature_node < 0).any() or (a.feature_node >= n_nodes).any() or (np.diff(a.feature_first) < 0).any():
         raise ValueError("a feature names a node that is not there")
-
-
-def _check(status: int) -> None:
-    if status == 2:
-        raise ValueError("r_ij must be finite: some edge has a NaN or an infinity")
-    if status:
-        raise MemoryError("no memory for the workspace of the moments")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cambrian.native.library import available, check_array, library
-from cambrian.native.stars import checked_stars
+from cambrian.native.stars import check_status, checked_stars
 
 __all__ = ["SoapArrays", "SoapKernel", "available"]
 
@@ -101,11 +101,3 @@ class SoapKernel:
             )
         )
         return features, jacobian
-
-
-def check_status(status: int) -> None:
-    """ValueError or MemoryError for what the loops of SOAP report."""
-    if status == 2:
-        raise ValueError("r_ij must be finite: some edge has a NaN or an infinity")
-    if status:
-        raise MemoryError("no memory for the workspace of SOAP")

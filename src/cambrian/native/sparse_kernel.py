@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cambrian.native.library import check_array, library
-from cambrian.native.soap import SoapKernel, check_status
-from cambrian.native.stars import checked_stars
+from cambrian.native.soap import SoapKernel
+from cambrian.native.stars import check_status, checked_stars
 
 
 @dataclass(frozen=True)

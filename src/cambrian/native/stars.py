@@ -34,3 +34,13 @@ def checked_stars(
     if n_atoms and not (species.min() >= 0 and species.max() < n_species):
         raise ValueError(f"species must be within 0 and {n_species - 1}")
     return Stars(n_atoms, *(array.ctypes.data for array in (first, r_ij, neighbor, species)))
+
+
+def check_status(status: int) -> None:
+    """ValueError or MemoryError for what loops over stars report."""
+    if status == 2:
+        raise ValueError("r_ij must be finite: some edge has a NaN or an infinity")
+    if status == 3:
+        raise ValueError("an atom has more than 60,000 neighbors")
+    if status:
+        raise MemoryError("no memory for the workspace of the compiled loops")

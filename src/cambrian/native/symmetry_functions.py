@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cambrian.native.library import check_array, library
-from cambrian.native.stars import checked_stars
+from cambrian.native.stars import check_status, checked_stars
 
 KINDS = {"radial": 0, "narrow": 1, "wide": 2}
 ENVELOPES = {"hard": 0, "cosine": 1, "tanh_cube": 2, "unit_tanh_cube": 3, "exponential": 4, "polynomial": 5}
@@ -120,7 +120,7 @@ class SymmetryKernel:
         """G (atoms, features)."""
         stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         features = np.empty((stars.n_atoms, self.n_features))
-        _check(self._library.cambrian_symmetry_features(self.handle, ctypes.byref(stars), features.ctypes.data))
+        check_status(self._library.cambrian_symmetry_features(self.handle, ctypes.byref(stars), features.ctypes.data))
         return features
 
     def pull(
@@ -130,7 +130,7 @@ class SymmetryKernel:
         stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         check_array("slope", slope, np.float64, (stars.n_atoms, self.n_features))
         pull = np.empty_like(r_ij)
-        _check(
+        check_status(
             self._library.cambrian_symmetry_pull(self.handle, ctypes.byref(stars), slope.ctypes.data, pull.ctypes.data)
         )
         return pull
@@ -142,7 +142,7 @@ class SymmetryKernel:
         stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         check_array("slope", slope, np.float64, (stars.n_atoms, self.n_features))
         energies, pull = np.empty(stars.n_atoms), np.empty_like(r_ij)
-        _check(
+        check_status(
             self._library.cambrian_symmetry_energies_and_pull(
                 self.handle, ctypes.byref(stars), slope.ctypes.data, energies.ctypes.data, pull.ctypes.data
             )
@@ -163,7 +163,7 @@ class SymmetryKernel:
         energies, pull = np.empty(stars.n_atoms), np.empty_like(r_ij)
         if features is not None:
             check_array("features", features, np.float64, (stars.n_atoms, self.n_features))
-        _check(
+        check_status(
             self._library.cambrian_symmetry_networks(
                 self.handle,
                 networks.handle,
@@ -182,7 +182,7 @@ class SymmetryKernel:
         stars = checked_stars(first, r_ij, neighbor, species, self.n_species)
         features = np.empty((stars.n_atoms, self.n_features))
         jacobian = np.empty((len(r_ij), 3, self.n_features))
-        _check(
+        check_status(
             self._library.cambrian_symmetry_jacobian(
                 self.handle, ctypes.byref(stars), features.ctypes.data, jacobian.ctypes.data
             )
@@ -238,12 +238,3 @@ def _refuse_bad_function(f: Gaussian, n_species: int) -> None:
         raise ValueError(f"eta must be 0 or more, the cutoff above 0 and all finite: {f}")
     if f.kind != "radial" and not 0 <= f.zeta <= HIGHEST_ZETA:
         raise ValueError(f"zeta must be within 0 and {HIGHEST_ZETA}: {f}")
-
-
-def _check(status: int) -> None:
-    if status == 2:
-        raise ValueError("r_ij must be finite: some edge has a NaN or an infinity")
-    if status == 3:
-        raise ValueError("an atom has more than 60,000 neighbors")
-    if status:
-        raise MemoryError("no memory for the workspace of the symmetry functions")

@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from cambrian.native.library import available, check_array, library
-from cambrian.native.soap import ORDERS, check_status
-from cambrian.native.stars import checked_stars
+from cambrian.native.soap import ORDERS
+from cambrian.native.stars import check_status, checked_stars
 
 __all__ = ["TriangleArrays", "TriangleKernel", "available"]
 

@@ -109,24 +109,12 @@ class ElementNetworks(WhitenedRegressor):
         """Whitening inside the first layer."""
         found = []
         for s in range(len(self.center)):
-            mean, unknown = self.center[s], torch.full_like(self.center[s], torch.nan)
             layers = [self.layer(k, s) for k in range(len(self.hidden) + 1)]
             weights, biases = [w.detach() for w, _ in layers], [b.detach() for _, b in layers]
             if self.whitening is not None:
                 weights[0] = self.transform[s] @ weights[0]
-            found.append(
-                AtomicNetwork(
-                    scaling="center",
-                    scale_range=(0.0, 1.0),
-                    statistics=torch.stack([unknown, unknown, mean, unknown]),
-                    used=torch.ones_like(mean, dtype=torch.bool),
-                    weights=tuple(weights),
-                    biases=tuple(biases),
-                    activations=(*[self.arguments["activation"]] * len(self.hidden), "identity"),
-                    averaged=False,
-                    energy_scale=self.energy_scale,
-                )
-            )
+            name = self.arguments["activation"]
+            found.append(AtomicNetwork.centered(self.center[s], weights, biases, name, self.energy_scale))
         return found
 
     @classmethod

@@ -88,20 +88,7 @@ class NeuralRegressor(WhitenedRegressor):
             weights = [layer.weight[s].detach() for layer in self.layers]
             biases = [layer.bias[s].detach() for layer in self.layers]
             weights[0] = transform @ weights[0]
-            unknown = torch.full_like(mean, torch.nan)
-            found.append(
-                AtomicNetwork(
-                    scaling="center",
-                    scale_range=(0.0, 1.0),
-                    statistics=torch.stack([unknown, unknown, mean, unknown]),
-                    used=torch.ones_like(mean, dtype=torch.bool),
-                    weights=tuple(weights),
-                    biases=tuple(biases),
-                    activations=(*[name] * len(self.hidden), "identity"),
-                    averaged=False,
-                    energy_scale=self.energy_scale,
-                )
-            )
+            found.append(AtomicNetwork.centered(mean, weights, biases, name, self.energy_scale))
         return found
 
     @classmethod
