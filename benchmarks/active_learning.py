@@ -37,7 +37,7 @@ from cambrian import read, write
 from cambrian.classical.isolated_atoms import IsolatedAtoms
 from cambrian.configurable import describe
 from cambrian.contracts.archive import write_in_place
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.potential import Potential
 from cambrian.data import Dataset
 from cambrian.descriptors.acsf import ACSF, Radial, Wide

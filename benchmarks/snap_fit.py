@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.data import read
 from cambrian.data.dataset import Dataset
 from cambrian.descriptors.so4_bispectrum import SO4Bispectrum

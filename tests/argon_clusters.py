@@ -5,8 +5,8 @@ import torch
 from ase import Atoms
 
 from cambrian.classical.lennard_jones import LennardJones
-from cambrian.contracts.compose import DescriptorPotential
 from cambrian.contracts.descriptor import Descriptor
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.evaluate import evaluate
 from cambrian.data import Dataset, Structure
 from cambrian.graph import graph_of, sum_over_neighbors

@@ -18,7 +18,7 @@ from ase.outputs import Properties, all_outputs
 from numpy.typing import NDArray
 
 from cambrian.contracts.archive import fingerprint, load
-from cambrian.contracts.compose import Committee
+from cambrian.contracts.committee import Committee
 from cambrian.contracts.engine import predictor
 from cambrian.contracts.evaluate import Prediction
 from cambrian.contracts.force_model import NOT_CONSERVED, ForceModel

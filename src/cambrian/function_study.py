@@ -28,7 +28,7 @@ from cambrian.configurable import describe
 from cambrian.configuration.recipe import Recipe
 from cambrian.configuration.settings import Setting
 from cambrian.contracts.archive import write_in_place
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.solver import Solver
 from cambrian.data.dataset import Dataset

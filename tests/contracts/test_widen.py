@@ -8,7 +8,8 @@ from contracts.subjects import OWN
 
 from cambrian.classical.isolated_atoms import IsolatedAtoms
 from cambrian.contracts import DescriptorPotential
-from cambrian.contracts.compose import Committee, Frozen
+from cambrian.contracts.committee import Committee
+from cambrian.contracts.frozen import Frozen
 from cambrian.data import Dataset, Structure
 from cambrian.regressors.linear import LinearRegressor
 

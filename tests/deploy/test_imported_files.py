@@ -10,8 +10,9 @@ from lammps_runs import single_point
 
 from cambrian.classical.isolated_atoms import IsolatedAtoms
 from cambrian.classical.zbl import ZBL
-from cambrian.contracts.compose import DescriptorPotential, Frozen
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.evaluate import evaluate
+from cambrian.contracts.frozen import Frozen
 from cambrian.data import Dataset, Structure
 from cambrian.deploy.lammps_import import import_lammps
 from cambrian.deploy.lammps_stock import deploy

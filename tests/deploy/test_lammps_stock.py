@@ -6,8 +6,10 @@ from lammps_runs import single_point
 
 from cambrian.classical.isolated_atoms import IsolatedAtoms
 from cambrian.classical.zbl import ZBL
-from cambrian.contracts.compose import Committee, DescriptorPotential, Frozen
+from cambrian.contracts.committee import Committee
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.evaluate import evaluate
+from cambrian.contracts.frozen import Frozen
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 from cambrian.data.structure import Structure

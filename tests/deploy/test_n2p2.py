@@ -11,7 +11,8 @@ from ase import Atoms
 from cambrian.calculator import Calculator
 from cambrian.classical.isolated_atoms import IsolatedAtoms
 from cambrian.classical.zbl import ZBL
-from cambrian.contracts.compose import DescriptorPotential, Frozen
+from cambrian.contracts.descriptor_potential import DescriptorPotential
+from cambrian.contracts.frozen import Frozen
 from cambrian.contracts.potential import Potential
 from cambrian.data import read
 from cambrian.data.dataset import Dataset

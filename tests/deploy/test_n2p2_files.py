@@ -7,7 +7,7 @@ import torch
 
 from cambrian.cli.deploy import import_
 from cambrian.contracts.archive import header_of
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.deploy.n2p2_import import import_n2p2
 from cambrian.errors import UserError
 

@@ -4,7 +4,7 @@ import torch
 from ase import Atoms
 from lammps_runs import single_point
 
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.data.dataset import Dataset
 from cambrian.data.structure import Structure
 from cambrian.descriptors.so4_bispectrum import SO4Bispectrum

@@ -12,7 +12,7 @@ from cambrian import Dataset, Structure, load
 from cambrian.classical.isolated_atoms import IsolatedAtoms
 from cambrian.configuration import Recipe, Setting
 from cambrian.contracts.archive import save
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.descriptors.acsf import ACSF, Radial
 from cambrian.errors import UserError
 from cambrian.fit import WarmStart, fit

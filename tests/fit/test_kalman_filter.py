@@ -10,8 +10,9 @@ from argon_clusters import clusters, network
 from small_data import argon
 
 from cambrian.classical.isolated_atoms import IsolatedAtoms
-from cambrian.contracts.compose import DescriptorPotential, Frozen
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.evaluate import evaluate
+from cambrian.contracts.frozen import Frozen
 from cambrian.contracts.prepared import Live, prepare
 from cambrian.data import Dataset, Structure
 from cambrian.descriptors.acsf import ACSF

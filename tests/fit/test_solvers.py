@@ -8,9 +8,10 @@ import torch
 from ase.build import bulk
 
 from cambrian.classical.isolated_atoms import IsolatedAtoms
-from cambrian.contracts.compose import DescriptorPotential, Frozen
 from cambrian.contracts.descriptor import Descriptor
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.evaluate import evaluate
+from cambrian.contracts.frozen import Frozen
 from cambrian.contracts.regressor import Regressor
 from cambrian.data import Dataset, Structure
 from cambrian.errors import UserError

@@ -8,7 +8,7 @@ import pytest
 import torch
 from ase import Atoms
 
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.evaluate import evaluate
 from cambrian.contracts.potential import Potential
 from cambrian.data import Dataset, Structure

@@ -4,7 +4,7 @@ import pytest
 import torch
 from ase.build import bulk
 
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.data import Dataset, Structure
 from cambrian.descriptors.soap import SOAP
 from cambrian.errors import UserError

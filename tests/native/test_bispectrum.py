@@ -210,7 +210,7 @@ def test_without_the_library_the_import_works_and_says_why():
 def test_turned_off_the_truth_runs():
     code = (
         "from ase.build import molecule\n"
-        "from cambrian.contracts.compose import DescriptorPotential\n"
+        "from cambrian.contracts.descriptor_potential import DescriptorPotential\n"
         "from cambrian.data.dataset import Dataset\n"
         "from cambrian.data.structure import Structure\n"
         "from cambrian.native import library\n"

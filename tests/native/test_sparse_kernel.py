@@ -10,7 +10,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.engine import predictor
 from cambrian.contracts.evaluate import evaluate
 from cambrian.data import Dataset, Structure

@@ -6,7 +6,7 @@ import torch
 from ase import Atoms
 
 from cambrian.calculator import Calculator
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.evaluate import evaluate
 from cambrian.contracts.fused import FusedRegressor
 from cambrian.descriptors.acsf import ACSF

@@ -12,7 +12,7 @@ from ase.build import molecule
 from ase.calculators.emt import EMT
 
 from cambrian.contracts.archive import load, save
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.evaluate import evaluate
 from cambrian.data import Dataset, Structure
 from cambrian.descriptors.aev import AEV

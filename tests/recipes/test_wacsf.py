@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.build import molecule
 
 from cambrian.contracts.archive import load, save
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.engine import TOLERANCE
 from cambrian.contracts.evaluate import evaluate
 from cambrian.data.dataset import Dataset

@@ -9,7 +9,8 @@ from small_data import argon
 
 from cambrian.classical.lennard_jones import LennardJones
 from cambrian.classical.zbl import ZBL
-from cambrian.contracts.compose import Committee, DescriptorPotential
+from cambrian.contracts.committee import Committee
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.spread import uncertainty
 from cambrian.data import Dataset, Structure
 from cambrian.descriptors.acsf import ACSF, Radial

@@ -11,7 +11,7 @@ from odd_calculators import Springs
 
 from cambrian.classical.lennard_jones import LennardJones
 from cambrian.configuration.kinds import named
-from cambrian.contracts.compose import Committee
+from cambrian.contracts.committee import Committee
 from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.sampler import Sampler
 from cambrian.data import Dataset, Structure, read

@@ -77,7 +77,7 @@ def driver_of(paths, method: str | None, settings, own) -> "Potential | Labeller
     from dataclasses import replace
 
     from cambrian.configuration.kinds import make
-    from cambrian.contracts.compose import Committee
+    from cambrian.contracts.committee import Committee
     from cambrian.contracts.labeller import Labeller
 
     if paths and method:

@@ -3,11 +3,13 @@
 from cambrian.configurable import Configurable, describe
 from cambrian.contracts.archive import header_of, load, save
 from cambrian.contracts.check import Check, Result
-from cambrian.contracts.compose import Committee, DescriptorPotential, Frozen
+from cambrian.contracts.committee import Committee
 from cambrian.contracts.descriptor import Descriptor
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.engine import predictor
 from cambrian.contracts.evaluate import Prediction, evaluate
 from cambrian.contracts.force_model import ForceModel
+from cambrian.contracts.frozen import Frozen
 from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.linear import Linear, Rows
 from cambrian.contracts.potential import Potential, Sum, Terms

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from cambrian.contracts.archive import fingerprint
-from cambrian.contracts.compose import Committee
+from cambrian.contracts.committee import Committee
 from cambrian.contracts.evaluate import Prediction, evaluate, refuse_unknown_elements
 from cambrian.contracts.force_model import ForceModel, Model
 from cambrian.contracts.potential import Potential, Sum

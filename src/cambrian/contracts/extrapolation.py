@@ -19,7 +19,8 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cambrian.contracts.compose import Committee, DescriptorPotential
+from cambrian.contracts.committee import Committee
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.grade import LEAST_WIDTH, beyond, grade
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset

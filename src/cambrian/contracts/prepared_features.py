@@ -27,7 +27,7 @@ from cambrian.errors import UserError
 from cambrian.graph import Graph, batch
 
 if TYPE_CHECKING:
-    from cambrian.contracts.compose import DescriptorPotential
+    from cambrian.contracts.descriptor_potential import DescriptorPotential
 
 WORTH_IT = 0.8  # share of the dense Jacobian below which only columns that are not zero are stored
 

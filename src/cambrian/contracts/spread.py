@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cambrian.contracts.compose import Committee
+from cambrian.contracts.committee import Committee
 from cambrian.contracts.evaluate import Prediction, evaluate, refuse_unknown_elements
 from cambrian.contracts.linear import Rows
 from cambrian.contracts.potential import Potential, everywhere

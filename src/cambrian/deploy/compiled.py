@@ -14,8 +14,10 @@ import numpy as np
 from safetensors.numpy import save
 
 from cambrian.contracts.archive import write_in_place
+from cambrian.contracts.committee import Committee
 from cambrian.contracts.compiled import CompiledPart
-from cambrian.contracts.compose import Committee, DescriptorPotential, Frozen
+from cambrian.contracts.descriptor_potential import DescriptorPotential
+from cambrian.contracts.frozen import Frozen
 from cambrian.contracts.potential import Potential
 from cambrian.elements import symbols
 from cambrian.errors import UserError

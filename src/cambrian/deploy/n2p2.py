@@ -19,7 +19,8 @@ import torch
 
 from cambrian.contracts.archive import write_in_place
 from cambrian.contracts.atomic_network import AtomicNetwork, SymmetryFunctions
-from cambrian.contracts.compose import DescriptorPotential, Frozen
+from cambrian.contracts.descriptor_potential import DescriptorPotential
+from cambrian.contracts.frozen import Frozen
 from cambrian.contracts.lammps import LammpsConstants, LammpsOverlay, LammpsPair
 from cambrian.contracts.potential import Potential
 from cambrian.data.unit_system import UnitSystem

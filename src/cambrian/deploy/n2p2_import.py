@@ -19,7 +19,7 @@ from ase import Atoms
 from cambrian.configurable import describe
 from cambrian.contracts.atomic_network import AtomicNetwork, Scaling
 from cambrian.contracts.catalogue import build
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 from cambrian.data.structure import Structure

@@ -21,7 +21,7 @@ import torch
 
 from cambrian.configurable import Configurable, describe
 from cambrian.contracts.archive import header_of, restore, save
-from cambrian.contracts.compose import Committee
+from cambrian.contracts.committee import Committee
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.solver import Solution, Solver
 from cambrian.contracts.spread import uncertainty

@@ -18,7 +18,7 @@ import scipy.linalg
 import torch
 from numpy.typing import NDArray
 
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.grade import keep_active_set
 from cambrian.contracts.linear import Linear
 from cambrian.contracts.potential import Potential

@@ -24,7 +24,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.linear import Linear, Rows, force_and_stress_rows
 from cambrian.contracts.shaped import Shaped
 from cambrian.contracts.solver import Solution, Solver

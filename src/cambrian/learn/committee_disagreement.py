@@ -5,7 +5,7 @@
 H. S. Seung, M. Opper, H. Sompolinsky, COLT 1992; N. Artrith, J. Behler, Phys. Rev. B 85, 045439 (2012).
 """
 
-from cambrian.contracts.compose import Committee
+from cambrian.contracts.committee import Committee
 from cambrian.contracts.engine import spread_of
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.trigger import Measure, Trigger, limits

@@ -11,7 +11,7 @@ Y. Xie et al., npj Comput. Mater. 7, 40 (2021); Y. Xie et al., npj Comput. Mater
 import torch
 from torch import Tensor
 
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.trigger import Measure, Trigger, limits
 from cambrian.data.dataset import Dataset

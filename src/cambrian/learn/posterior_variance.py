@@ -7,7 +7,7 @@ C. M. Bishop, Pattern Recognition and Machine Learning (2006), section 3.3.
 
 from torch import Tensor
 
-from cambrian.contracts.compose import Committee
+from cambrian.contracts.committee import Committee
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.spread import uncertainty
 from cambrian.contracts.trigger import Measure, Trigger, limits

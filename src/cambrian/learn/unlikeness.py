@@ -10,7 +10,7 @@ J. Vandermause, Y. Xie, J. S. Lim, C. J. Owen, B. Kozinsky, Nat. Commun. 13, 518
 import torch
 from torch import Tensor
 
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.regressor import BasisRegressor
 from cambrian.contracts.trigger import Measure, Trigger, limits

@@ -12,7 +12,7 @@ from typing import Literal
 
 from cambrian.classical.isolated_atoms import IsolatedAtoms
 from cambrian.classical.zbl import ZBL
-from cambrian.contracts.compose import Frozen
+from cambrian.contracts.frozen import Frozen
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.solver import Solver
 from cambrian.fit.gradient_descent import GradientDescent

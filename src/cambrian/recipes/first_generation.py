@@ -7,7 +7,7 @@ B. J. Braams, J. M. Bowman, Int. Rev. Phys. Chem. 28, 577 (2009); generations: J
 """
 
 from cambrian.classical.isolated_atoms import IsolatedAtoms
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.solver import Solver
 from cambrian.descriptors.permutation_invariant_polynomials import PermutationInvariantPolynomials

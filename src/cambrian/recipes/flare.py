@@ -8,7 +8,7 @@ J. Vandermause, Y. Xie, J. S. Lim, C. J. Owen, B. Kozinsky, Nat. Commun. 13, 518
 """
 
 from cambrian.classical.isolated_atoms import IsolatedAtoms
-from cambrian.contracts.compose import DescriptorPotential
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.solver import Solver
 from cambrian.descriptors.soap import SOAP

@@ -10,7 +10,8 @@ from copy import deepcopy
 
 from cambrian.classical.isolated_atoms import IsolatedAtoms
 from cambrian.classical.zbl import ZBL
-from cambrian.contracts.compose import DescriptorPotential, Frozen
+from cambrian.contracts.descriptor_potential import DescriptorPotential
+from cambrian.contracts.frozen import Frozen
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.solver import Solver
 from cambrian.descriptors.soap import SOAP

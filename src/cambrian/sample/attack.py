@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cambrian.contracts.compose import Committee
+from cambrian.contracts.committee import Committee
 from cambrian.contracts.evaluate import Leaves, refuse_unknown_elements
 from cambrian.contracts.labeller import Labeller
 from cambrian.contracts.potential import Potential, Sum

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from cambrian.contracts.compose import DescriptorPotential
 from cambrian.contracts.descriptor import Descriptor
+from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 from cambrian.elements import symbols
