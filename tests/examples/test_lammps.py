@@ -40,9 +40,14 @@ def test_the_melt(folder):
     deploy(silicon, folder)
     ran(folder, str(LMP), "-in", "in.melt", "-log", "none", "-var", "side", "2", "-var", "steps", "100")
     rdf = np.loadtxt(folder / "melt.rdf", skiprows=4)
-    assert rdf.shape == (150, 4)
+    assert rdf.shape == (160, 4)
     assert rdf[:, 2].max() > 1
     assert (folder / "melt.data").exists()
+    said = ran(folder, sys.executable, "melt.py")
+    peak, near = re.search(r"first peak at ([\d.]+) Å, ([\d.]+) neighbors below", said).groups()
+    assert float(peak) == pytest.approx(rdf[rdf[:, 2].argmax(), 1], abs=0.005)
+    assert float(near) == pytest.approx(np.interp(3.1, rdf[:, 1], rdf[:, 3]), abs=0.05)
+    assert (folder / "melt.png").stat().st_size > 10_000
 
 
 def test_the_conductivity(folder):
