@@ -280,19 +280,21 @@ def test_rows_are_sums_of_the_jacobian(kernel, neighborhoods, two_j_max, threads
     environment, k, n_blocks = neighborhoods(), kernel(two_j_max=two_j_max), 3
     n_atoms, block = len(environment.first) - 1, species_of(environment, n_blocks)
     neighbor = np.random.default_rng(4).integers(0, n_atoms, len(environment.r_ij))
+    structure = np.sort(np.random.default_rng(5).integers(0, 2, n_atoms))
     library.set_threads(threads)
     try:
-        features, forces, strain = k.rows(*environment.arrays, neighbor, block, n_blocks)
+        features, forces, strain = k.rows(*environment.arrays, neighbor, block, n_blocks, structure, 2)
     finally:
         library.set_threads(0)
     expected, jacobian = k.jacobian(*environment.arrays)
     np.testing.assert_array_equal(features, expected)
-    sums, outer = np.zeros((n_atoms, n_blocks, 3, k.n_features)), np.zeros((n_blocks, 3, 3, k.n_features))
+    sums, outer = np.zeros((n_atoms, n_blocks, 3, k.n_features)), np.zeros((2, n_blocks, 3, 3, k.n_features))
     np.add.at(sums, (environment.center, block[environment.center]), jacobian)
     np.add.at(sums, (neighbor, block[environment.center]), -jacobian)
-    np.add.at(outer, block[environment.center], environment.r_ij[:, :, None, None] * jacobian[:, None])
+    where = structure[environment.center], block[environment.center]
+    np.add.at(outer, where, environment.r_ij[:, :, None, None] * jacobian[:, None])
     np.testing.assert_allclose(forces, sums.transpose(0, 2, 1, 3), rtol=0, atol=1e-13 * abs(jacobian).max() * 30)
-    six = np.stack([outer[:, a, b] for a, b in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))])
+    six = np.stack([outer[:, :, a, b] for a, b in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))], axis=1)
     np.testing.assert_allclose(strain, six, rtol=0, atol=1e-12 * max(abs(six).max(), 1e-3))
 
 
@@ -301,6 +303,8 @@ def test_rows_refuse_indices_that_lead_nowhere(kernel, neighborhoods):
     n_atoms, n_edges = len(environment.first) - 1, len(environment.r_ij)
     good, block = np.zeros(n_edges, np.int64), np.zeros(n_atoms, np.int64)
     with pytest.raises(ValueError, match="neighbor"):
-        k.rows(*environment.arrays, good + n_atoms, block, 1)
+        k.rows(*environment.arrays, good + n_atoms, block, 1, block, 1)
     with pytest.raises(ValueError, match="block"):
-        k.rows(*environment.arrays, good, block + 1, 1)
+        k.rows(*environment.arrays, good, block + 1, 1, block, 1)
+    with pytest.raises(ValueError, match="structure"):
+        k.rows(*environment.arrays, good, block, 1, block + 1, 1)

@@ -47,7 +47,7 @@ class DescriptorKernel(Protocol):
         ...
 
     def row_sums(self, graph: Graph, species: Int[Tensor, "atoms"], n_species: int) -> "RowSums | None":
-        """What rows of a fit are made of, for one structure; None where these loops add up nothing."""
+        """What rows of a fit are made of; None where these loops add up nothing."""
         return None
 
     def fused(self, networks: list[PlainNetwork]) -> "Sweep | None":
@@ -62,13 +62,13 @@ class DescriptorKernel(Protocol):
 class RowSums(NamedTuple):
     """Features, and their derivatives added up over the edges of each species of center.
 
-    `forces`: dfeatures/dr_ij of the edges of an atom less those of the edges to it; `strain`: Σ r_ij dfeatures/dr_ij,
-    symmetric.
+    `forces`: dfeatures/dr_ij of the edges of an atom less those of the edges to it; `strain`: Σ r_ij dfeatures/dr_ij
+    over each structure, symmetric.
     """
 
     features: Float[Tensor, "atoms features"]
     forces: Float[Tensor, "atoms 3 species features"]
-    strain: Float[Tensor, "3 3 species features"]
+    strain: Float[Tensor, "structures 3 3 species features"]
 
 
 class Descriptor(Configurable, nn.Module, ABC):

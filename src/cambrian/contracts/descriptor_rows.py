@@ -79,7 +79,7 @@ class DescriptorRows(Linear):
     def _rows_of_sums(self, graph: Graph, species: Tensor) -> Rows | None:
         """The same where loops add up by themselves and the basis is linear: nothing is kept for edges."""
         kernel, n_species = self.potential.descriptor.kernel(), len(self.potential.elements)
-        if kernel is None or graph.n_structures > 1 or not bool(graph.owned.all()):
+        if kernel is None or not bool(graph.owned.all()):
             return None
         nothing = graph.positions.new_zeros(0, n_species, self.potential.descriptor.n_features)
         if self.regressor.rows_of_sums(nothing) is None:
@@ -91,4 +91,4 @@ class DescriptorRows(Linear):
         forces, strain = self.regressor.rows_of_sums(found.forces), self.regressor.rows_of_sums(found.strain)
         if forces is None or strain is None:
             return None
-        return Rows(energy, forces, stress_of(strain[None], graph))
+        return Rows(energy, forces, stress_of(strain, graph))

@@ -288,8 +288,9 @@ class BispectrumRoute(DescriptorKernel):
     def row_sums(self, graph: Graph, species: Int[Tensor, "atoms"], n_species: int) -> RowSums:
         """Summed inside the loops."""
         neighbor = np.ascontiguousarray(graph.neighbor.numpy())
-        features, forces, strain = self.loops.rows(*self._edges(graph), neighbor, species.numpy(), n_species)
-        whole = strain[VOIGT] / self.norms
+        blocks = neighbor, species.numpy(), n_species, graph.structure.numpy(), graph.n_structures
+        features, forces, strain = self.loops.rows(*self._edges(graph), *blocks)
+        whole = strain[:, VOIGT] / self.norms
         return RowSums(
             *(torch.from_numpy(a) for a in ((features - self.zeros) / self.norms, forces / self.norms, whole))
         )

@@ -145,14 +145,16 @@ int cambrian_bispectrum_jacobian(const cambrian_bispectrum *kernel, const cambri
 }
 
 int cambrian_bispectrum_rows(const cambrian_bispectrum *kernel, const cambrian_edges *edges, const int64_t *neighbor,
-                             const int64_t *block, int n_blocks, double *features, double *forces, double *strain) try {
+                             const int64_t *block, int n_blocks, const int64_t *structure, int64_t n_structures,
+                             double *features, double *forces, double *strain) try {
   Job job{};
   job.features = features;
   job.neighbor = neighbor;
   job.block = block;
+  job.structure = structure;
   job.row = int64_t(n_blocks) * padded(kernel->tables->n_features);
   job.n_forces = 3 * edges->n_atoms * job.row;
-  const std::size_t size = std::size_t(job.n_forces + 6 * job.row);
+  const std::size_t size = std::size_t(job.n_forces + 6 * n_structures * job.row);
   std::vector<std::vector<double>> sums(n_threads(), std::vector<double>(size));
   std::vector<double *> places;
   for (auto &of_thread : sums) places.push_back(of_thread.data());

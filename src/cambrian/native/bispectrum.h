@@ -56,12 +56,12 @@ CAMBRIAN_API int cambrian_bispectrum_jacobian(const cambrian_bispectrum *kernel,
                                               double *features, double *jacobian);
 
 /* Sums over edges that fitting rows are made of, by the block (0 .. n_blocks-1) of the edge's center; K is padded to P,
-   the next multiple of 8, and what stands there means nothing. neighbor: n_edges; block: n_atoms; features: n_atoms x K;
-   forces: n_atoms x 3 x n_blocks x P, dB/dr_ij of the edges of an atom less those that lead to it; strain: 6 x n_blocks
-   x P, sum of r_ij,a dB/dr_ij,b for xx, yy, zz, yz, xz, xy. */
+   the next multiple of 8, and what stands there means nothing. neighbor: n_edges; block: n_atoms; structure: n_atoms,
+   0 .. n_structures-1; features: n_atoms x K; forces: n_atoms x 3 x n_blocks x P, dB/dr_ij of the edges of an atom less
+   those that lead to it; strain: n_structures x 6 x n_blocks x P, sum of r_ij,a dB/dr_ij,b for xx, yy, zz, yz, xz, xy. */
 CAMBRIAN_API int cambrian_bispectrum_rows(const cambrian_bispectrum *kernel, const cambrian_edges *edges,
                                           const int64_t *neighbor, const int64_t *block, int n_blocks,
-                                          double *features, double *forces, double *strain);
+                                          const int64_t *structure, int64_t n_structures, double *features, double *forces, double *strain);
 
 #ifdef __cplusplus
 }

@@ -112,24 +112,32 @@ class BispectrumKernel:
         neighbor: np.ndarray,
         block: np.ndarray,
         n_blocks: int,
+        structure: np.ndarray,
+        n_structures: int,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """B (atoms, features), and what fitting rows are made of, by the block of the center (its element).
 
         forces (atoms, 3, blocks, features) = Σ dB/dr_ij over an atom's edges, less that over edges to it; strain
-        (6, blocks, features) = Σ r_ij,a dB/dr_ij,b, symmetric in the whole, for xx, yy, zz, yz, xz, xy. On several
-        threads they depend on the number of threads by rounding.
+        (structures, 6, blocks, features) = Σ r_ij,a dB/dr_ij,b, symmetric in the whole, for xx, yy, zz, yz, xz, xy. On
+        several threads they depend on the number of threads by rounding.
         """
         edges = self._edges(first, r_ij, cutoff, weight)
-        check_array("neighbor", neighbor, np.int64, (len(r_ij),))
-        check_array("block", block, np.int64, (edges.n_atoms,))
-        for name, index, end in (("neighbor", neighbor, edges.n_atoms), ("block", block, n_blocks)):
+        indices = (
+            ("neighbor", neighbor, edges.n_atoms),
+            ("block", block, n_blocks),
+            ("structure", structure, n_structures),
+        )
+        for name, index, end in indices:
+            check_array(name, index, np.int64, (len(r_ij) if name == "neighbor" else edges.n_atoms,))
             if len(index) and not (index.min() >= 0 and index.max() < end):
                 raise ValueError(f"{name} must be within 0 and {end - 1}")
         padded = (self.n_features + 7) // 8 * 8
         features = np.empty((edges.n_atoms, self.n_features))
-        forces, strain = np.empty((edges.n_atoms, 3, n_blocks, padded)), np.empty((6, n_blocks, padded))
-        places = [array.ctypes.data for array in (neighbor, block)], [a.ctypes.data for a in (features, forces, strain)]
-        _check(self._library.cambrian_bispectrum_rows(self._handle, edges, *places[0], n_blocks, *places[1]))
+        forces = np.empty((edges.n_atoms, 3, n_blocks, padded))
+        strain = np.empty((n_structures, 6, n_blocks, padded))
+        ins = neighbor.ctypes.data, block.ctypes.data, n_blocks, structure.ctypes.data, n_structures
+        outs = features.ctypes.data, forces.ctypes.data, strain.ctypes.data
+        _check(self._library.cambrian_bispectrum_rows(self._handle, edges, *ins, *outs))
         return features, forces[..., : self.n_features], strain[..., : self.n_features]
 
     def _edges(self, first: np.ndarray, r_ij: np.ndarray, cutoff: np.ndarray, weight: np.ndarray) -> Edges:

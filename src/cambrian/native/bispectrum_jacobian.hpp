@@ -1,64 +1,154 @@
 // Every component by itself: features, and their derivatives for fitting rows. Part of bispectrum_kernel.cpp.
 //
-// v of all neighbors of the batch is kept; for every component its own Y, its own gradient, the same four forms.
+//     dB_k/dr = sum over the levels j of k, over the elements of U_j, of (dB_k/dU) (dU/dr):
+//
+// a product of matrices per level, its first factor from sums of products of U (atoms in the lanes), its second from the
+// level below (neighbors in the lanes): with v = v(q), j v = q . dv/dq, dq/dr = dq/d|r| n + sin/r (1 - n n),
+//     d(f v)/dr = n g . dv/dq + f sin/r dv/dq_xyz,    g = f' q/j + f ((-angle' sin, angle' cos n) - (0, sin/r n)).
 #pragma once
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-void keep_levels(const Tables &t, const Block &k, vec *v) {
-  const vec ar = k.cosine, ai = -k.sine * k.n[2], br = k.sine * k.n[1], bi = -k.sine * k.n[0];
-  if (t.two_j_max > 0) v[0] = all(1), v[1] = vec{};
-  for (int j = 1; j < t.two_j_max; ++j)
-    next_level<false>(j, v + 2 * t.level_half[j - 1], v + 2 * t.level_half[j], ar, ai, br, bi);
-}
-
-// Several blocks at once: each coefficient is loaded once for all of them.
-template <int B>
-inline void add_forms_of(const Tables &t, int j, const vec *const *levels, const double *rows, vec (*total)[4]) {
-  const double *g = rows + 8 * t.level_independent[j - 1];
-  for (int mb = 0; 2 * mb < j; ++mb) {
-    const int n = 2 * mb == j - 1 ? mb + 1 : j, row = 2 * (t.level_half[j - 1] + mb * j);
-    for (int ma = 0; ma < n; ++ma, g += 8)
-      for (int c = 0; c < 4; ++c)
-        for (int k = 0; k < B; ++k)
-          total[k][c] += g[2 * c] * levels[k][row + 2 * ma] + g[2 * c + 1] * levels[k][row + 2 * ma + 1];
+// (re, im) of W atoms, to the same place of W rows.
+inline void scatter(vec re, vec im, double *row, int n_row) {
+  typedef double two __attribute__((vector_size(16), may_alias, aligned(16)));
+  const vec even = low<1>(re, im, Lanes{}), odd = high<1>(re, im, Lanes{});
+  for (int l = 0; l < W; l += 2) {
+    *reinterpret_cast<two *>(row + (size_t)l * n_row) = two{even[l], even[l + 1]};
+    *reinterpret_cast<two *>(row + (size_t)(l + 1) * n_row) = two{odd[l], odd[l + 1]};
   }
 }
 
-template <int B>
-inline void pull_blocks(const Tables &t, const Component &component, int feature, int lane, int n, Buffers &b) {
-  const double *rows = b.gradient_rows + (size_t)lane * b.n_gradient;
-  const vec *levels[B];
-  for (int k = 0; k < B; ++k) levels[k] = b.kept_v + (size_t)(n + k) * 2 * t.level_half[t.two_j_max];
-  Slope slope[B] = {};
-  for (int i = 0; i < component.n_levels; ++i) {
-    const int j = component.levels[i];
-    vec total[B][4] = {};
-    if (j > 0) add_forms_of<B>(t, j, levels, rows, total);
-    for (int k = 0; k < B; ++k) {
-      const Block &block = b.block[n + k];
-      if (j == 0) {
-        slope[k].value += b.y[0][lane];
-        continue;
+template <int C>
+inline void add_products(const Bundle &bundle, const Product *product, const double *coupling, const int *out,
+                         const Tables &t, Buffers &b) {
+  vec re[C] = {}, im[C] = {};
+  for (int n = 0; n < bundle.n_products; ++n, coupling += bundle.n_outs) {
+    const vec *x = b.full + 2 * product[n].first, *y = b.full + 2 * product[n].second;
+    const vec pr = x[0] * y[0] - x[1] * y[1], pi = x[0] * y[1] + x[1] * y[0];
+    for (int c = 0; c < C; ++c) re[c] += coupling[c] * pr, im[c] += coupling[c] * pi;
+  }
+  for (int c = 0; c < C; ++c) scatter(re[c], im[c], b.parts + out[c], t.n_row);
+}
+
+template <int... C>
+inline void add_products(int n_outs, const Bundle &bundle, const Product *product, const double *coupling,
+                         const int *out, const Tables &t, Buffers &b, std::integer_sequence<int, C...>) {
+  ((C + 1 == n_outs ? add_products<C + 1>(bundle, product, coupling, out, t, b) : void()), ...);
+}
+
+// dB/dU of all components and levels, or of those that B itself needs; one atom a row.
+void contract_parts(const Tables &t, bool tops_only, Buffers &b) {
+  const Product *product = t.products;
+  const double *coupling = t.bundle_coupling;
+  const int *out = t.bundle_out;
+  for (int n = 0; n < t.n_bundles; ++n) {
+    const Bundle &bundle = t.bundles[n];
+    add_products(tops_only ? bundle.n_tops : bundle.n_outs, bundle, product, coupling, out, t, b,
+                 std::make_integer_sequence<int, kMaxRun>{});
+    product += bundle.n_products;
+    coupling += bundle.n_products * bundle.n_outs;
+    out += bundle.n_outs;
+  }
+}
+
+// The independent elements of a level are the first of its half.
+void write_features(const Tables &t, int lane, const Buffers &b, double *features) {
+  for (int f = 0; f < t.n_features; ++f) {
+    const Part &part = t.parts[t.components[f].top];
+    const double *y = b.parts + (size_t)lane * t.n_row + part.start;
+    const double *v = b.moments + (size_t)lane * b.n_moments + 2 * t.level_half[part.level];
+    const int length = 2 * (t.level_independent[part.level + 1] - t.level_independent[part.level]);
+    double value = 0;
+    for (int k = 0; k < length; ++k) value += y[k] * v[k];
+    features[f] = t.components[f].top_weight * value;
+  }
+}
+
+struct Complex {
+  vec re, im;
+};
+
+struct LevelBelow {  // n v_{j-1}[mb', ma], zero outside
+  const vec *row;
+  double n;
+  bool mirrored;  // stored as (-1)^(mb' + ma) conj(v[j - 1 - mb', j - 1 - ma])
+  int j, mb;
+
+  Complex at(int ma) const {
+    if (ma < 0 || ma >= j || n == 0) return {vec{}, vec{}};
+    if (!mirrored) return {n * row[2 * ma], n * row[2 * ma + 1]};
+    const double s = (mb + ma) % 2 ? -n : n;
+    return {s * row[2 * (j - 1 - ma)], -s * row[2 * (j - 1 - ma) + 1]};
+  }
+};
+
+// d(w f v_j)/dr of one block of neighbors: (x, y, z) of the real, then of the imaginary part of every independent element.
+vec *level_slopes(const Block &k, int j, const vec *below, vec *slopes) {
+  const vec across = k.f * k.sine_over_r, along = k.f * (k.dangle * k.cosine - k.sine_over_r) + k.df * k.sine * (1. / j);
+  const vec g[4] = {k.df * k.cosine * (1. / j) - k.f * k.dangle * k.sine, along * k.n[0], along * k.n[1], along * k.n[2]};
+  for (int mb = 0; 2 * mb <= j; ++mb) {
+    const bool middle = 2 * mb == j;
+    const LevelBelow low{below + 2 * j * (middle ? mb - 1 : mb), double(j - mb), middle, j, mb};
+    const LevelBelow high{below + 2 * j * (mb - 1), double(mb), false, j, mb - 1};
+    Complex b_star{vec{}, vec{}}, a{vec{}, vec{}};  // - dv/db* and dv/da of this ma
+    for (int ma = 0; ma <= (middle ? mb : j); ++ma) {
+      const Complex a_star = low.at(ma), b = high.at(ma);
+      const vec re[4] = {a_star.re + a.re, b_star.im + b.im, b.re - b_star.re, a.im - a_star.im};
+      const vec im[4] = {a_star.im + a.im, -b_star.re - b.re, b.im - b_star.im, a_star.re - a.re};
+      const vec common_re = g[0] * re[0] + g[1] * re[1] + g[2] * re[2] + g[3] * re[3];
+      const vec common_im = g[0] * im[0] + g[1] * im[1] + g[2] * im[2] + g[3] * im[3];
+      for (int c = 0; c < 3; ++c) {
+        slopes[c] = k.n[c] * common_re + across * re[1 + c];
+        slopes[3 + c] = k.n[c] * common_im + across * im[1 + c];
       }
-      const vec *d = total[k], along = block.n[0] * d[1] + block.n[1] * d[2] + block.n[2] * d[3];
-      slope[k].value += (block.cosine * d[0] + block.sine * along) * (1. / j);
-      for (int c = 0; c < 4; ++c) slope[k].q[c] += d[c];
+      slopes += 6;
+      b_star = a_star, a = b;
     }
   }
-  for (int k = 0; k < B; ++k) {
-    vec pull[3];
-    pull_of(b.block[n + k], slope[k], pull);
-    for (int c = 0; c < 3; ++c) b.kept_pull[((size_t)(n + k) * 3 + c) * b.n_slope + feature] = pull[c];
+  return slopes;
+}
+
+void make_slopes(const Tables &t, const Block &k, Buffers &b) {
+  const vec ar = k.cosine, ai = -k.sine * k.n[2], br = k.sine * k.n[1], bi = -k.sine * k.n[0];
+  vec *slopes = b.slopes;
+  for (int c = 0; c < 3; ++c) slopes[c] = k.df * k.n[c], slopes[3 + c] = vec{};
+  slopes += 6;
+  b.level[0][0] = all(1), b.level[0][1] = vec{};
+  for (int j = 1; j <= t.two_j_max; ++j) {
+    slopes = level_slopes(k, j, b.level[~j & 1], slopes);
+    if (j < t.two_j_max) next_level<false>(j, b.level[~j & 1], b.level[j & 1], ar, ai, br, bi);
   }
 }
 
-void pull_component(const Tables &t, const Component &component, int feature, int lane, Buffers &b) {
-  const int last = b.block_first[lane + 1];
-  int n = b.block_first[lane];
-  for (; n + 1 < last; n += 2) pull_blocks<2>(t, component, feature, lane, n, b);
-  if (n < last) pull_blocks<1>(t, component, feature, lane, n, b);
+// Some parts of one level at once: each slope is loaded once for all of them.
+template <int P>
+inline void multiply_parts(const Part *part, const double *row, int length, const vec *slopes, vec *pull, int n_slope) {
+  vec sum[P][3];
+  for (int p = 0; p < P; ++p)
+    for (int c = 0; c < 3; ++c) sum[p][c] = pull[(size_t)c * n_slope + part[p].feature];
+  for (int i = 0; i < length; ++i, slopes += 3)
+    for (int p = 0; p < P; ++p) {
+      const double y = row[part[p].start + i];
+      for (int c = 0; c < 3; ++c) sum[p][c] += y * slopes[c];
+    }
+  for (int p = 0; p < P; ++p)
+    for (int c = 0; c < 3; ++c) pull[(size_t)c * n_slope + part[p].feature] = sum[p][c];
+}
+
+void pull_block(const Tables &t, int lane, const Block &block, vec *pull, Buffers &b) {
+  const double *row = b.parts + (size_t)lane * t.n_row;
+  make_slopes(t, block, b);
+  std::memset(pull, 0, 3 * b.n_slope * sizeof(vec));
+  for (int j = 0; j <= t.two_j_max; ++j) {
+    const vec *slopes = b.slopes + 6 * t.level_independent[j];
+    const int length = 2 * (t.level_independent[j + 1] - t.level_independent[j]), end = t.level_part[j + 1];
+    int p = t.level_part[j];
+    for (; p + 3 < end; p += 4) multiply_parts<4>(t.parts + p, row, length, slopes, pull, b.n_slope);
+    if (p + 1 < end) multiply_parts<2>(t.parts + p, row, length, slopes, pull, b.n_slope), p += 2;
+    if (p < end) multiply_parts<1>(t.parts + p, row, length, slopes, pull, b.n_slope);
+  }
 }
 
 // Neighbors in the lanes -> one edge a row.
@@ -75,18 +165,25 @@ void write_jacobian(const Job &job, const Block &k, vec *kept, int n_slope) {
 }
 
 // The same summed up: onto the center, off the neighbors, and times r_ij.
-void add_rows(const Job &job, int64_t atom, int lane, double *sums, Buffers &b) {
+void add_rows(const Job &job, int64_t atom, int lane, Buffers &b) {
+#ifdef _OPENMP
+  double *const sums = job.sums[omp_get_thread_num()];
+#else
+  double *const sums = job.sums[0];
+#endif
+
   double *const own = sums + job.block[atom] * padded(job.tables->n_features);
-  double *const strain = own + job.n_forces;
+  double *const strain = own + job.n_forces + 6 * job.structure[atom] * job.row;
   constexpr int first[6] = {0, 1, 2, 1, 0, 0}, second[6] = {0, 1, 2, 2, 2, 1};
   for (int i = 0; i < b.n_slope; i += W) {
     auto at = [i](double *row) -> loose & { return *reinterpret_cast<loose *>(row + i); };
     vec center[3] = {}, outer[6] = {};
+    const vec *kept = b.kept_pull + i;
     for (int n = b.block_first[lane]; n < b.block_first[lane + 1]; ++n) {
       const Block &k = b.block[n];
       vec v[3][W];
-      for (int c = 0; c < 3; ++c) {
-        std::memcpy(v[c], b.kept_pull + ((size_t)n * 3 + c) * b.n_slope + i, sizeof v[c]);
+      for (int c = 0; c < 3; ++c, kept += b.n_slope) {
+        load(v[c], kept);
         transpose(v[c]);
       }
       for (int l = 0; l < W && k.edge[l] >= 0; ++l) {
@@ -106,38 +203,16 @@ void add_rows(const Job &job, int64_t atom, int lane, double *sums, Buffers &b) 
 
 void components(const Job &job, const int64_t *atom, int size, Buffers &b) {
   const Tables &t = *job.tables;
-  const int n_blocks = b.block_first[W];
   const bool slopes = job.jacobian || job.sums;
-  if (slopes)
-    for (int n = 0; n < n_blocks; ++n)
-      keep_levels(t, b.block[n], b.kept_v + (size_t)n * 2 * t.level_half[t.two_j_max]);
-  int from = 0;
-  for (int f = 0; f < t.n_features; ++f) {
-    const Component &component = t.components[f];
-    const int all_outs = component.out_end[component.n_levels - 1];
-    contract_component(t, from, slopes ? all_outs : component.out_end[0], b);
-    vec value = {};
-    for (int k = from; k < component.out_end[0]; ++k) {
-      const int out = t.component_out[k];
-      const vec *v = b.half + 2 * t.half_of[out];
-      value += b.y[2 * out] * v[0] + b.y[2 * out + 1] * v[1];
-    }
-    for (int l = 0; l < size; ++l) job.features[atom[l] * t.n_features + f] = component.top_weight * value[l];
-    from = all_outs;
+  contract_parts(t, !slopes, b);
+  for (int l = 0; l < size; ++l) {
+    write_features(t, l, b, job.features + atom[l] * t.n_features);
     if (!slopes) continue;
-    for (int i = 0; i < component.n_levels; ++i)
-      if (component.levels[i] > 0) make_gradient(t, component.levels[i], b);
-    for (int l = 0; l < size; ++l) pull_component(t, component, f, l, b);
+    vec *pull = b.kept_pull;
+    for (int n = b.block_first[l]; n < b.block_first[l + 1]; ++n, pull += 3 * b.n_slope) {
+      pull_block(t, l, b.block[n], pull, b);
+      if (job.jacobian) write_jacobian(job, b.block[n], pull, b.n_slope);
+    }
+    if (job.sums) add_rows(job, atom[l], l, b);
   }
-  if (job.sums) {
-#ifdef _OPENMP
-    double *sums = job.sums[omp_get_thread_num()];
-#else
-    double *sums = job.sums[0];
-#endif
-    for (int l = 0; l < size; ++l) add_rows(job, atom[l], l, sums, b);
-  }
-  if (!job.jacobian) return;
-  for (int n = 0; n < n_blocks; ++n)
-    write_jacobian(job, b.block[n], b.kept_pull + (size_t)n * 3 * b.n_slope, b.n_slope);
 }

@@ -20,7 +20,7 @@ struct Job {
   const int64_t *batch_species;
   int64_t n_batches;
   double *features, *energies, *pull, *jacobian;
-  const int64_t *neighbor, *block;  // of fitting rows
+  const int64_t *neighbor, *block, *structure;  // of fitting rows
   double *const *sums;              // per thread: forces, then strain; or null
   int64_t row, n_forces;            // length of a row of sums, and of all forces
 };

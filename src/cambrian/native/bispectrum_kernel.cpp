@@ -107,9 +107,12 @@ void add_moments(const Tables &t, const Block &k, Buffers &b) {
 void finish_moments(const Tables &t, Buffers &b, int lane) {
   for (int i = 0; i < b.n_moments; i += W) {
     vec v[W];
-    std::memcpy(v, b.sum + i, sizeof v);
+    load(v, b.sum + i);
     *reinterpret_cast<vec *>(b.moments + (size_t)lane * b.n_moments + i) = sums(v);
   }
+  for (int j = 0; j <= t.two_j_max; ++j)  // the atom itself
+    for (int m = 0; 2 * m <= j; ++m)
+      b.moments[(size_t)lane * b.n_moments + 2 * (t.level_half[j] + m * (j + 1) + m)] += 1;
 }
 
 // One atom a row -> atoms in the lanes, and the mirrored half.
@@ -118,8 +121,6 @@ void spread_moments(const Tables &t, Buffers &b) {
     for (int l = 0; l < W; ++l) b.half[i + l] = *reinterpret_cast<vec *>(b.moments + (size_t)l * b.n_moments + i);
     transpose(b.half + i);
   }
-  for (int j = 0; j <= t.two_j_max; ++j)  // the atom itself
-    for (int m = 0; 2 * m <= j; ++m) b.half[2 * (t.level_half[j] + m * (j + 1) + m)] += 1;
   for (int i = 0; i < t.n_full; ++i) {
     const Source s = t.source[i];
     const vec re = b.half[2 * s.half], im = b.half[2 * s.half + 1];
@@ -170,21 +171,6 @@ void contract(const Tables &t, const double *coupling, Buffers &b) {
   }
 }
 
-// Y of one component at the outs [from, to) of its list.
-void contract_component(const Tables &t, int from, int to, Buffers &b) {
-  for (int k = from; k < to; ++k) {
-    vec re = {}, im = {};
-    for (int i = t.component_terms[k]; i < t.component_terms[k + 1]; ++i) {
-      const vec *x = b.full + 2 * t.terms[i].first, *y = b.full + 2 * t.terms[i].second;
-      const vec xr = t.terms[i].c * x[0], xi = t.terms[i].c * x[1];
-      re += xr * y[0] - xi * y[1];
-      im += xr * y[1] + xi * y[0];
-    }
-    b.y[2 * t.component_out[k]] = re;
-    b.y[2 * t.component_out[k] + 1] = im;
-  }
-}
-
 // The gradient's coefficients at the level below j, then one atom a row.
 void make_gradient(const Tables &t, int j, Buffers &b) {
   const int from = t.level_independent[j - 1], to = t.level_independent[j];
@@ -203,7 +189,7 @@ void make_gradient(const Tables &t, int j, Buffers &b) {
   }
   for (int i = 8 * from; i < 8 * to; i += W) {
     vec v[W];
-    std::memcpy(v, b.gradient + i, sizeof v);
+    load(v, b.gradient + i);
     transpose(v);
     for (int l = 0; l < W; ++l) *reinterpret_cast<vec *>(b.gradient_rows + (size_t)l * b.n_gradient + i) = v[l];
   }

@@ -58,6 +58,7 @@ struct Builder {
   std::vector<int> half_of;
   std::vector<Source> source;
   std::vector<Component> components;
+  std::map<std::array<int, 2>, int> part_start;  // (feature, level)
   std::vector<std::array<int, 3>> outs;  // (j, mb, ma) of each independent element
 
   explicit Builder(int two_j_max) : J(two_j_max), weight_start((2 * J + 1) * (2 * J + 1)) {
@@ -99,10 +100,7 @@ struct Builder {
         for (int j = j1 - j2; j <= std::min(J, j1 + j2); j += 2)
           if (j >= j1) {
             feature[{j1, j2, j}] = int(components.size());
-            Component c{j1, j2, j, 1, {j, 0, 0}, {0, 0, 0}, 1. / (1 + (j1 == j) + (j1 == j && j2 == j))};
-            if (j1 != j) c.levels[c.n_levels++] = j1;
-            if (j2 != j1) c.levels[c.n_levels++] = j2;
-            components.push_back(c);
+            components.push_back({j1, j2, j, 0, 1. / (1 + (j1 == j) + (j1 == j && j2 == j))});
           }
   }
 
@@ -175,7 +173,6 @@ void build_couplings(Builder &b, Tables &t) {
   std::vector<double> coupling;
   std::vector<uint16_t> feature;
   std::vector<int> run_count(b.outs.size() * kMaxRun, 0);
-  std::vector<std::map<int, std::vector<Term>>> by_feature(b.components.size());  // feature -> out -> terms
   for (size_t out = 0; out < b.outs.size(); ++out) {
     const auto [j, mb, ma] = b.outs[out];
     for (const Found &f : groups_of(b, j, {2 * mb - j, 2 * ma - j})) {
@@ -184,37 +181,79 @@ void build_couplings(Builder &b, Tables &t) {
       for (size_t k = 0; k < f.c.size(); ++k) {
         coupling.push_back(f.c[k]);
         feature.push_back(f.feature[k]);
-        if (f.c[k] != 0) by_feature[f.feature[k]][int(out)].push_back({f.group.first, uint16_t(f.group.start + k), f.c[k]});
       }
     }
   }
-  std::vector<uint16_t> component_out;
-  std::vector<int> component_terms;
-  std::vector<Term> terms;
-  for (size_t k = 0; k < b.components.size(); ++k) {
-    Component &c = b.components[k];
-    for (int level = 0; level < c.n_levels; ++level) {
-      for (const auto &[out, list] : by_feature[k])
-        if (b.outs[out][0] == c.levels[level]) {
-          component_out.push_back(uint16_t(out));
-          component_terms.push_back(int(terms.size()));
-          terms.insert(terms.end(), list.begin(), list.end());
-        }
-      c.out_end[level] = int(component_out.size());
-    }
-  }
-  component_terms.push_back(int(terms.size()));
   t.n_groups = int(groups.size());
   t.n_terms = int(coupling.size());
   t.groups = keep(groups);
   t.run_count = keep(run_count);
   t.coupling = keep(coupling);
   t.feature = keep(feature);
+}
+
+// The parts of all components, each level's side by side.
+void build_parts(Builder &b, Tables &t) {
+  std::vector<Part> parts;
+  t.n_row = 0;
+  for (int level = 0; level <= b.J; ++level) {
+    t.level_part[level] = int(parts.size());
+    const int size = 2 * (t.level_independent[level + 1] - t.level_independent[level]);
+    for (size_t k = 0; k < b.components.size(); ++k) {
+      Component &c = b.components[k];
+      if (c.j1 != level && c.j2 != level && c.j != level) continue;
+      if (c.j == level) c.top = int(parts.size());
+      b.part_start[{int(k), level}] = t.n_row;
+      parts.push_back({int(k), level, t.n_row});
+      t.n_row += (size + kRowPad - 1) / kRowPad * kRowPad;
+    }
+  }
+  t.level_part[b.J + 1] = int(parts.size());
+  t.parts = keep(parts);
   t.components = keep(b.components);
-  t.n_component_out = int(component_out.size());
-  t.component_out = keep(component_out);
-  t.component_terms = keep(component_terms);
-  t.terms = keep(terms);
+}
+
+struct Bundled {
+  std::vector<Bundle> bundles;
+  std::vector<Product> products;
+  std::vector<double> coupling;
+  std::vector<int> outs;
+};
+
+// All products of levels j1 >= j2 whose projections add up to w.
+void add_bundle(const Builder &b, const Tables &t, int j1, int j2, Weight w, Bundled &found) {
+  std::vector<int> levels;
+  const int highest = j1 + j2 <= b.J ? j1 + j2 : b.J - (j1 + j2 - b.J) % 2;
+  for (int j = highest; j >= std::max(j1 - j2, w.lowest()); j -= 2) levels.push_back(j);
+  if (levels.empty()) return;
+  int n_products = 0, n_tops = 0;
+  for (Weight w1 : b.weights) {
+    const Weight w2{w.m - w1.m, w.n - w1.n};
+    if ((j1 - w1.m) % 2 || w1.lowest() > j1 || w2.lowest() > j2) continue;
+    if (j1 == j2 && b.weight_index(w1) > b.weight_index(w2)) continue;
+    found.products.push_back({uint16_t(b.full(w1, j1)), uint16_t(b.full(w2, j2))});
+    for (int j : levels) found.coupling.push_back(b.coupling(j, w, j1, w1, j2, w2));
+    ++n_products;
+  }
+  for (int j : levels) {
+    const int out = b.independent.at({j, (j + w.m) / 2, (j + w.n) / 2}) - t.level_independent[j];
+    found.outs.push_back(b.part_start.at({b.share_of(j1, j2, j).first, j}) + 2 * out);
+    n_tops += j >= j1;
+  }
+  found.bundles.push_back({uint16_t(n_products), uint16_t(levels.size()), uint16_t(n_tops)});
+}
+
+void build_bundles(const Builder &b, Tables &t) {
+  Bundled found;
+  for (int j1 = 0; j1 <= b.J; ++j1)
+    for (int j2 = 0; j2 <= j1; ++j2)
+      for (int m = -(j1 + j2); m <= 0; m += 2)
+        for (int n = -(j1 + j2); n <= (m == 0 ? 0 : j1 + j2); n += 2) add_bundle(b, t, j1, j2, {m, n}, found);
+  t.n_bundles = int(found.bundles.size());
+  t.bundles = keep(found.bundles);
+  t.products = keep(found.products);
+  t.bundle_coupling = keep(found.coupling);
+  t.bundle_out = keep(found.outs);
 }
 
 void build_gradient(const Builder &b, Tables &t) {
@@ -269,6 +308,8 @@ Tables *build_tables(int two_j_max) {
   t->half_of = keep(b.half_of);
   t->source = keep(b.source);
   build_couplings(b, *t);
+  build_parts(b, *t);
+  build_bundles(b, *t);
   build_gradient(b, *t);
   return t;
 }
@@ -282,9 +323,11 @@ void free_tables(Tables *t) {
   delete[] t->coupling;
   delete[] t->feature;
   delete[] t->components;
-  delete[] t->component_out;
-  delete[] t->component_terms;
-  delete[] t->terms;
+  delete[] t->parts;
+  delete[] t->bundles;
+  delete[] t->products;
+  delete[] t->bundle_coupling;
+  delete[] t->bundle_out;
   delete[] t->share_first;
   delete[] t->shares;
   delete t;

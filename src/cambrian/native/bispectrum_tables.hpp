@@ -9,16 +9,20 @@ namespace cambrian {
 
 constexpr int kMaxTwoJ = 16;
 constexpr int kMaxRun = kMaxTwoJ / 2 + 1;
+constexpr int kRowPad = 8;  // the widest vector
 
 // One group of the quadratic form: U[first] * sum_t c_t U[start + t].
 struct Group {
   uint16_t first, start;
 };
 
-// One term of the table that keeps the components apart: c * U[first] * U[second].
-struct Term {
+// Products U[first] U[second] of one pair of levels (j1 >= j2) with the same sums of projections: every level j that they
+// couple to takes its own sum of them. Levels descend, so that those of j >= j1, which B itself needs, stand first.
+struct Bundle {
+  uint16_t n_products, n_outs, n_tops;
+};
+struct Product {
   uint16_t first, second;
-  double c;
 };
 
 // The full plane from the stored half: U[full] = U[half], or sign * conj(U[half]).
@@ -33,12 +37,15 @@ struct Share {
   double even_re, even_im, odd_re, odd_im;
 };
 
+// dB/dU of one component at one of its levels: (re, im) of the independent elements, from `start` of a row of all parts.
+struct Part {
+  int feature, level, start;
+};
+
 struct Component {  // one B of the canonical order j1 >= j2, j >= j1
   int j1, j2, j;
-  int n_levels;
-  int levels[3];      // distinct levels among (j, j1, j2), j first
-  int out_end[3];     // in component_out: where the outs of each level end
-  double top_weight;  // B = top_weight * sum over the outs of level j of Re(Y* U)
+  int top;            // its part of level j
+  double top_weight;  // B = top_weight * sum over that part of Re(Y* U)
 };
 
 struct Tables {
@@ -57,10 +64,14 @@ struct Tables {
   double *coupling;   // one a term, in the order of the groups
   uint16_t *feature;  // the B each term belongs to
   Component *components;
-  int n_component_out;
-  uint16_t *component_out;  // the outs of component 0, then of component 1 ...
-  int *component_terms;     // n_component_out + 1: their ranges of terms
-  Term *terms;
+  int level_part[kMaxTwoJ + 2];  // parts by level
+  Part *parts;
+  int n_row;                // length of a row of all parts
+  int n_bundles;
+  Bundle *bundles;
+  Product *products;        // of all bundles, in their order
+  double *bundle_coupling;  // n_outs for every product
+  int *bundle_out;          // n_outs for every bundle: places in the row of parts
   int *share_first;   // 2 x independent of the levels below two_j_max, + 1: shares of (q0, q3), then of (q2, q1)
   Share *shares;
 };

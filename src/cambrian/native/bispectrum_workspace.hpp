@@ -48,9 +48,16 @@ struct Buffers {
   vec *y, *gradient;
   double *gradient_rows;  // W x n_gradient, one atom a row
   vec *slope;
-  vec *kept_v, *kept_pull;  // the jacobian's: v of every block, dB/dr of every block
+  double *parts;   // dB/dU of all components, W x n_row, one atom a row
+  vec *slopes;     // dU/dr of one block
+  vec *kept_pull;  // dB/dr of every block of one atom
   int n_moments, n_gradient, n_slope;
 };
+
+// Not by memcpy, which may go by halves that the loads then wait for.
+inline void load(vec *v, const vec *from) {
+  for (int k = 0; k < W; ++k) v[k] = from[k];
+}
 
 int round_up(int n) { return (n + W - 1) / W * W; }
 
@@ -73,8 +80,10 @@ Buffers layout(const Job &job, Arena &arena, int max_blocks, int max_neighbors) 
   b.gradient = arena.take<vec>(b.n_gradient);
   b.gradient_rows = arena.take<double>((size_t)W * b.n_gradient);
   b.slope = arena.take<vec>(b.n_slope);
-  b.kept_v = arena.take<vec>(job.jacobian || job.sums ? (size_t)max_blocks * 2 * t.level_half[J] : 0);
-  b.kept_pull = arena.take<vec>(job.jacobian || job.sums ? (size_t)max_blocks * 3 * b.n_slope : 0);
+  const bool slopes = job.jacobian || job.sums;
+  b.parts = arena.take<double>(job.features ? (size_t)W * t.n_row : 0);
+  b.slopes = arena.take<vec>(slopes ? 6 * t.n_independent : 0);
+  b.kept_pull = arena.take<vec>(slopes ? (size_t)((max_neighbors + W - 1) / W) * 3 * b.n_slope : 0);
   return b;
 }
 

@@ -61,7 +61,7 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         "cambrian_bispectrum_jacobian": (ctypes.c_int, [pointer, edges, pointer, pointer]),
         "cambrian_bispectrum_rows": (
             ctypes.c_int,
-            [pointer, edges, pointer, pointer, ctypes.c_int, pointer, pointer, pointer],
+            [pointer, edges, pointer, pointer, ctypes.c_int, pointer, ctypes.c_int64, pointer, pointer, pointer],
         ),
         "cambrian_symmetry_new": (pointer, [ctypes.c_int, pointer, ctypes.c_int64, pointer, pointer]),
         "cambrian_symmetry_free": (None, [pointer]),
