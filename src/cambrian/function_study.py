@@ -216,7 +216,7 @@ class FunctionStudy:
         changed = [Setting(("cutoff",), cutoff, "cutoff")]
         changed += [] if functions is None else [Setting(("functions",), describe(functions), "functions")]
         settings = [*Setting.all_of(self.recipe.content["parameters"], self.recipe.name), *changed]
-        return Recipe.of(self.recipe.content["recipe"], settings).build()
+        return Recipe.of(self.recipe.content["recipe"], settings).build_potential()
 
     def _envelope(self, cutoff: float):
         """That of the model, whose functions are to be chosen."""

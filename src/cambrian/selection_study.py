@@ -111,7 +111,7 @@ class SelectionStudy:
             return selector.choose(self.pool, trial.number, potential=self.guide, seed=trial.seed)
         order = np.random.default_rng(trial.seed).permutation(len(self.pool)).tolist()
         half, rest = order[: trial.number // 2], order[trial.number // 2 :]
-        potential, solver = self.recipe.build()
+        potential, solver = self.recipe.build_potential()
         fit(potential, self.pool[half], solver, seed=trial.seed)
         found = selector.choose(
             self.pool[rest], trial.number - len(half), known=self.pool[half], potential=potential, seed=trial.seed

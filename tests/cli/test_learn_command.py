@@ -115,6 +115,7 @@ def test_another_workflow_does_not_mix_in(whole, run, tmp_path):
         ({"start": "nowhere.xyz"}, "nowhere.xyz"),
         ({"method": "Drawn"}, "there is no labeller 'Drawn'"),
         ({"recipe": "hdnp"}, "did you mean 'hdnnp'?"),
+        ({"recipe": "mlotf", "parameters": {}}, "forces without an energy"),
     ],
 )
 def test_mistakes_are_told_with_the_mend(changes, words, run, tmp_path):

@@ -24,6 +24,7 @@ from cambrian.configuration.settings import Setting, apply, call_of, defaults, h
 from cambrian.configuration.yaml_text import dump, parse_file
 from cambrian.contracts.catalogue import build_argument, construct, find, from_file, nearest
 from cambrian.contracts.force_model import Model
+from cambrian.contracts.potential import Potential
 from cambrian.contracts.solver import Solver
 from cambrian.errors import UserError
 
@@ -79,6 +80,13 @@ class Recipe:
         arguments = self.content["parameters"] if "recipe" in self.content else self.content
         potential, solver = construct(target, arguments, where=self.name)
         return (potential if self.tuning is None else self.tuning.potential(potential)), solver
+
+    def build_potential(self) -> tuple[Potential, Solver]:
+        """As `build`, for what cannot do without an energy; raises UserError for a recipe of forces alone."""
+        model, solver = self.build()
+        if not isinstance(model, Potential):
+            raise UserError(f"{self.name}: it has forces without an energy, which is needed here; take another recipe")
+        return model, solver
 
     def text(self, seed: int, resolved: dict[str, Any] | None = None) -> str:
         """The YAML file that gives the same fit on the same data; `resolved` is noted in it for the reader."""

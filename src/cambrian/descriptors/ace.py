@@ -289,7 +289,7 @@ class _SlopeMap:
             np.arange(n_products) + 1 + n_moments
         )
         steps = [
-            tuple(torch.from_numpy(place[1 + part[chosen]]) for part in (slopes.left, slopes.right))
+            (torch.from_numpy(place[1 + slopes.left[chosen]]), torch.from_numpy(place[1 + slopes.right[chosen]]))
             for chosen in by_level
         ]
         rows = torch.from_numpy(slopes.feature * n_moments + slopes.moment)

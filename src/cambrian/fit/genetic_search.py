@@ -81,7 +81,7 @@ class _Generations(Course):
         found = differential_evolution(
             self.objective.value,
             self.bounds,
-            init=self.population,
+            init=self.population,  # pyright: ignore[reportArgumentType]: scipy's stub knows names alone
             maxiter=self.solver.generations,
             recombination=self.solver.crossover,
             tol=0.0,

@@ -86,7 +86,7 @@ class _Steps(Course):
             found = self.objective.value(place + step)
             gain = (loss - found) / predicted if predicted > 0 else -1.0
             if gain > 0:
-                self.damping *= max(1 / 3, 1 - (2 * gain - 1) ** 3)
+                self.damping *= max(1 / 3, 1 - float(2 * gain - 1) ** 3)
                 self.growth = 2.0
                 return {"train_loss": found, "damping": self.damping}
             self.damping *= self.growth

@@ -178,7 +178,7 @@ class LinearSystem:
         if covariance_root is not None:
             n_coefficients, n_directions = covariance_root.shape
             missing = n_coefficients - n_directions if len(self.terms) > 1 else 0  # terms of one fit share a square L
-            shares = np.split(np.pad(covariance_root, ((0, 0), (0, missing))), cuts)
+            shares = np.split(np.hstack([covariance_root, np.zeros((n_coefficients, missing))]), cuts)
         for term, rows in zip(self.terms, shares, strict=True):
             term.posterior = None if rows is None else torch.from_numpy(rows.copy())
         for term, view in zip(self.terms, self.views, strict=True):

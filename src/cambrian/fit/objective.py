@@ -11,12 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg.blas import dsyrk
+from scipy.linalg import get_blas_funcs
 from torch import Tensor
 
 from cambrian.contracts.prepared import Prepared
 from cambrian.data.labels import Labels
 from cambrian.fit.problem import Weights, weighted_residuals
+
+(dsyrk,) = get_blas_funcs(("syrk",), dtype=np.float64)
 
 ROWS = 64  # residuals whose derivatives are taken at once
 

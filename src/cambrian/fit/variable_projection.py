@@ -123,7 +123,8 @@ class Reduced:
         """Fold in a ridge on the linear coefficients."""
         rows = np.column_stack([triangle.X, triangle.y])
         norms = np.linalg.norm(rows[:, :n], axis=0)
-        held = np.pad(np.diag(np.sqrt(ridge) * np.where(norms > 0, norms, 1.0)), ((0, 0), (0, rows.shape[1] - n)))
+        held = np.zeros((n, rows.shape[1]))
+        np.fill_diagonal(held, np.sqrt(ridge) * np.where(norms > 0, norms, 1.0))
         factor = cast(tuple[NDArray], scipy.linalg.qr(np.vstack([rows, held]), mode="r"))[0]
         return cls(factor, n, triangle.n_rows)
 

@@ -14,8 +14,9 @@ S. Singraber, T. Morawietz, J. Behler, C. Dellago, J. Chem. Theory Comput. 15, 3
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
-from scipy.linalg.blas import dsymm, dsymv, dsyrk
+from scipy.linalg import cholesky, get_blas_funcs, solve_triangular
+
+dsymm, dsymv, dsyrk = get_blas_funcs(("symm", "symv", "syrk"), dtype=np.float64)
 
 COLUMNS = 48  # reductions that wait
 FEW = 5  # columns up to which dsymv for each is faster than dsymm, which packs the matrix first

@@ -130,7 +130,7 @@ class _Reader:
             method=self._object("method", Labeller),
             initial=self._source("initial"),
             test=self._source("test"),
-            make=recipe.build,
+            make=recipe.build_potential,
             n_members=size.members,
             resampling=size.resampling,
             exploration=self._settings("exploration", Exploration),
@@ -153,6 +153,7 @@ class _Reader:
             )
         beside = self.path.parent / name
         recipe = Recipe.of(str(beside) if beside.is_file() else name, Setting.all_of(parameters, str(self.path)))
+        recipe.build_potential()  # what is wrong with it is said before anything is labelled
         self.effective |= recipe.content
         return recipe
 
