@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import block_diag
 from scipy.stats import multivariate_normal
 from small_data import argon
 
@@ -21,6 +22,7 @@ from cambrian.math.point_kernels import PowerKernel, SquaredExponential
 from cambrian.math.sparse_points import Leverage
 from cambrian.math.voigt import voigt
 from cambrian.networks.two_body_kernel import TwoBodyKernel
+from cambrian.regressors.linear import LinearRegressor
 from cambrian.regressors.sparse_kernel import SparseKernel
 
 NOISE = {"energy_sigma": 0.002, "force_sigma": 0.01, "virial_sigma": 0.005}
@@ -152,6 +154,32 @@ def test_few_points_give_the_variance_of_the_formula():
     found = local_deviations(potential, new).numpy() ** 2
     np.testing.assert_allclose(found, expected, atol=1e-8)
     assert expected.min() > 1e-7
+
+
+def test_a_linear_term_with_a_ridge_stands_beside_the_kernel():
+    """Coefficients and variance of atomic energies by the rows of both, the prior and the ridge in one array."""
+    data, ridge = structures(6), 1e-3
+    kernel = process(5, exponent=4)
+    linear = DescriptorPotential(SphericalBessel(cutoff=CUTOFF, n_max=2), LinearRegressor())
+    fit(kernel + linear, data, GaussianProcess(**NOISE, ridge=ridge))
+    X, y, sigma, _ = dense(kernel, data)
+    found = [linear.linear().rows(g) for g in data.graphs(CUTOFF)]
+    beside = [np.concatenate([r.energy, r.forces.flatten(0, 1), voigt(r.stress.movedim(-1, 1))[0].T]) for r in found]
+    A = np.column_stack([X, np.concatenate(beside)]) / sigma[:, None]
+    held = np.sqrt(ridge) * np.diag(np.linalg.norm(A[:, 5:], axis=0))
+    rows = np.concatenate([A, block_diag(kernel.linear().prior().numpy(), held)])
+    expected = np.linalg.lstsq(rows, np.concatenate([y / sigma, np.zeros(len(rows) - len(A))]), rcond=1e-15)[0]
+    together = torch.cat([kernel.linear().coefficients, linear.linear().coefficients]).numpy()
+    np.testing.assert_allclose(A @ together, A @ expected, rtol=0, atol=1e-7 * np.abs(A @ expected).max())
+
+    new = graph_of(structures(1, seed=7)[0].atoms, CUTOFF)
+    species = torch.zeros(new.n_atoms, dtype=torch.int64)
+    parts = [(term.regressor, term.descriptor.features(new)) for term in (kernel, linear)]
+    phi = torch.cat([regressor.basis(x, species) for regressor, x in parts], dim=1).detach().numpy()
+    left = kernel.regressor.open_variance(parts[0][1], species).numpy()
+    spread = np.linalg.solve(np.linalg.qr(rows).R.T, phi.T)
+    variance = np.square(spread).sum(axis=0) + left
+    np.testing.assert_allclose(local_deviations(kernel + linear, new).numpy() ** 2, variance, rtol=1e-6)
 
 
 def test_at_the_points_nothing_is_left_open():

@@ -27,19 +27,19 @@ def local_deviations(potential: Potential, graph: Graph) -> Float[Tensor, "atoms
     """
     known = [t for t in potential.terms() if isinstance(t, DescriptorPotential) and t.posterior is not None]
     variance = torch.zeros(graph.n_atoms, dtype=torch.float64)
-    found = False
+    spreads: dict[int, Tensor] = {}  # terms of one fit share the columns of their posterior, and vary together
     for term in known:
         regressor = term.regressor
         if term.descriptor.per == "atom" and isinstance(regressor, BasisRegressor) and term.posterior is not None:
             near, species = graph.within(term.cutoff), term.species(graph)
             with torch.no_grad():
                 features = term.fastest.features(near)
-                spread = regressor.basis(features, species) @ term.posterior
-                variance += spread.square().sum(dim=1) + regressor.open_variance(features, species)
-            found = True
-    if not found:
+                spread, width = regressor.basis(features, species) @ term.posterior, term.posterior.shape[1]
+                spreads[width] = spreads[width] + spread if width in spreads else spread
+                variance += regressor.open_variance(features, species)
+    if not spreads:
         raise UserError(
             "only a linear potential on a descriptor of atoms that kept its posterior (snap, gap ...) tells how sure "
             "it is of an atom's energy; raise the solver's posterior_up_to above its number of coefficients"
         )
-    return variance.sqrt()
+    return (variance + sum(spread.square().sum(dim=1) for spread in spreads.values())).sqrt()

@@ -6,6 +6,8 @@
 
     ln p(y) = -½ |b - A c|² - Σ_i ln σ_i - Σ_k ln |R_kk| + Σ_k ln |(U/δ)_kk| - (n/2) ln 2π
 
+Linear terms without a kernel stand beside them with a flat prior, or with a ridge λ |D c|², D: norms of their columns.
+
 K_MN Λ⁻¹ K_NM is never formed, which would square the condition number. Rows of energies, forces and virials are folded
 into a triangle each, so that p(y) for any noise and any δ costs one small QR and no new rows. Energies are totals with
 σ = σ_E √N, virials with σ_V √N for N atoms, as `gap_fit` has them. Coefficients start from zero.
@@ -44,7 +46,7 @@ REACH, TRIALS = 4.0, 12  # the same for shapes, and how many are tried
 
 
 class GaussianProcess(Solver):
-    """The solver of sparse kernels (gap, flare); other linear terms may stand beside them, with a flat prior.
+    """The solver of sparse kernels (gap, flare); other linear terms may stand beside them.
 
     energy_sigma: noise of energies, eV/atom; of a cell with N atoms √N times as much.
     force_sigma: noise of force components, eV/Å.
@@ -54,6 +56,7 @@ class GaussianProcess(Solver):
     optimize: which of "energy_sigma", "force_sigma", "virial_sigma", "delta" (of every kernel) and "shape" (exponent
         or length of every kernel) are moved to where the data are most probable; those given are where it begins.
         Groups move along. Rows are computed anew for every shape that is tried, for nothing else.
+    ridge: holds back linear terms without a kernel, relative to the norms of their columns; 0 for a flat prior.
     posterior_up_to: number of coefficients up to which the posterior is kept in the model file (8 bytes times their
         square: 8 MB for 1000).
     """
@@ -66,10 +69,12 @@ class GaussianProcess(Solver):
         virial_sigma: float = 0.05,
         groups: dict[str, dict[str, float]] | None = None,
         optimize: tuple[str, ...] = (),
+        ridge: float = 0.0,
         posterior_up_to: int = 1500,
     ):
         self.sigmas = {"energy": energy_sigma, "force": force_sigma, "virial": virial_sigma}
         self.groups, self.optimize, self.posterior_up_to = groups or {}, tuple(optimize), posterior_up_to
+        self.ridge = ridge
         known = [*(f"{kind}_sigma" for kind in KINDS), "delta", "shape"]
         strange = [name for name in self.optimize if name not in known]
         if strange:
@@ -77,6 +82,8 @@ class GaussianProcess(Solver):
         table = [self.sigmas, *self.groups.values()]
         if any(not sigma > 0 for sigmas in table for sigma in sigmas.values()):
             raise UserError("the noise of labels must be above 0")
+        if ridge < 0:
+            raise UserError(f"the ridge of a Gaussian process is 0 or more, not {ridge}")
         odd = [kind for sigmas in self.groups.values() for kind in sigmas if kind not in KINDS]
         if odd:
             raise UserError(f"groups give the noise of {', '.join(KINDS)}, not of {odd[0]}")
@@ -107,7 +114,7 @@ class GaussianProcess(Solver):
         priors = [v.prior() for v in views]
         sizes = [len(v.coefficients) for v in views]
         blocks = [np.zeros((0, n)) if p is None else p.numpy() for p, n in zip(priors, sizes, strict=True)]
-        observed = Observed(sizes, blocks)
+        observed = Observed(sizes, blocks, self.ridge)
         remainder = Sum([term for term in problem.potential.terms() if term.linear() is None])
         graphs = problem.train.graphs(problem.potential.cutoff)
         for k, (s, graph) in enumerate(zip(problem.train, graphs, strict=True)):
@@ -196,6 +203,7 @@ class Observed:
 
     sizes: list[int]
     priors: list[NDArray]
+    ridge: float = 0.0
     triangles: dict[str, Triangle] = field(init=False)
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     log_factors: float = 0.0  # Σ ln of the factors, one a label
@@ -218,6 +226,10 @@ class Observed:
         """Solve for the noise of each kind, and δ of each term times a factor."""
         rows = [np.column_stack([t.X, t.y]) / sigmas[kind] for kind, t in self.triangles.items()]
         prior = np.asarray(scipy.linalg.block_diag(*[p / f for p, f in zip(self.priors, factors, strict=True)]))
+        if self.ridge > 0:
+            without = np.concatenate([np.full(n, not len(p)) for n, p in zip(self.sizes, self.priors, strict=True)])
+            norms = np.linalg.norm(np.concatenate([block[:, :-1] for block in rows]), axis=0)
+            prior = np.concatenate([prior, math.sqrt(self.ridge) * np.diag(norms)[without]])
         rows.append(np.column_stack([prior, np.zeros(len(prior))]))
         stacked = np.vstack(rows)
         (R,) = cast(tuple[NDArray], scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False))
@@ -225,7 +237,7 @@ class Observed:
         diagonal = np.abs(np.diag(R)[:n])
         if len(R) < n or diagonal.min() <= 1e-14 * diagonal.max():
             raise UserError(
-                "the data do not decide all coefficients: linear terms without a prior need LeastSquares, or raise the "
+                "the data do not decide all coefficients: set a ridge for linear terms without a kernel, or raise the "
                 "jitter of the kernel"
             )
         misfit = R[n, n] ** 2 if len(R) > n else 0.0
