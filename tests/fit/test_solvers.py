@@ -1,6 +1,7 @@
 """Solvers against closed forms: least squares by numpy, planted coefficients, resume to the bit, energies alone."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from cambrian.contracts.descriptor import Descriptor
 from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.evaluate import evaluate
 from cambrian.contracts.frozen import Frozen
+from cambrian.contracts.potential import Sum
 from cambrian.contracts.regressor import Regressor
 from cambrian.data import Dataset, Structure
+from cambrian.descriptors.so4_bispectrum import SO4Bispectrum
 from cambrian.errors import UserError
 from cambrian.fit import Problem, Weights, fit
 from cambrian.fit import gradient_descent as descent
@@ -132,6 +135,24 @@ def test_blocks_are_the_derivatives_of_the_prediction():
     view.coefficients = values
     residual = problem.residuals(problem.prepared(data), Weights(1.0, 1.0, 1.0))
     np.testing.assert_allclose(X @ values.numpy() - y, residual, atol=1e-12)
+
+
+def test_rows_made_together_are_those_of_each_structure(monkeypatch):
+    data = planted(TwoLayers(), n=6).map(
+        lambda s: replace(s, forces=None if s.frame == 3 else s.forces, stress=None if s.frame > 2 else s.stress)
+    )
+    terms = [DescriptorPotential(SO4Bispectrum(cutoff=4.0, two_j_max=2), LinearRegressor())]
+    terms += [DescriptorPotential(PairHistogram(), LinearRegressor()), IsolatedAtoms({"Si": -1.0, "C": -2.0})]
+    potential = Sum(terms)
+    potential.setup(data)
+    weights = Weights(30.0, 2.0, 5.0)
+    together = list(Problem(potential, data).blocks(weights))
+    monkeypatch.setattr(problem_module, "ROW_ELEMENTS", 1)
+    each = list(Problem(potential, data).blocks(weights))
+    assert [len(y) for _, y in each] == [31, 31, 31, 1, 25, 25]
+    for (X, y), (one_X, one_y) in zip(together, each, strict=True):
+        np.testing.assert_allclose(X, one_X, rtol=0, atol=1e-12 * abs(one_X).max())
+        np.testing.assert_allclose(y, one_y, rtol=0, atol=1e-12)
 
 
 def test_least_squares_refuses_a_trainable_term_that_is_not_linear():

@@ -1,6 +1,7 @@
 """Neighbor lists against ASE's own (another algorithm), reuse with a skin, and geometries that must be refused."""
 
 import itertools
+from dataclasses import fields
 
 import ase.neighborlist
 import numpy as np
@@ -10,7 +11,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 
 from cambrian.errors import UserError
-from cambrian.graph import NeighborList, batch, graph_of
+from cambrian.graph import NeighborList, batch, graph_of, graph_of_all
 from cambrian.graph.neighbors import refuse_bad_geometry
 
 
@@ -39,6 +40,28 @@ def test_edges_are_those_of_ase(pbc, cutoff):
         i, j, shift = ase.neighborlist.neighbor_list("ijS", atoms, cutoff)
         assert edges(graph) == set(map(tuple, np.column_stack([i, j, shift]).tolist()))
         assert graph.n_edges == len(i)
+
+
+def test_one_list_of_many_structures_is_that_of_each():
+    crystals = [triclinic(seed, pbc=[seed % 2, True, seed % 3 > 0]) for seed in range(6)]
+    many = [*crystals, bulk("Cu", a=3.6), molecule("CH3CH2OH"), bulk("Si", cubic=True) * 3, Atoms("H")]
+    for cutoff in (0.5, 4.0):
+        joint = graph_of_all(many, cutoff, total_charge=[0.5] * len(many), spin=range(len(many)))
+        each = [NeighborList(cutoff).graph(a, total_charge=0.5, spin=k) for k, a in enumerate(many)]
+        expected = batch(each)
+        for entry in fields(joint):
+            one, other = getattr(joint, entry.name), getattr(expected, entry.name)
+            if isinstance(one, torch.Tensor):
+                torch.testing.assert_close(one, other, rtol=0, atol=1e-13)
+
+
+def test_a_bad_structure_among_many_is_named():
+    at_one_place = Atoms("SiC", [[0, 0, 0], [3.0, 3.0, 6.0]], cell=[3, 3, 3], pbc=True)
+    with pytest.raises(UserError, match=r"atoms 0 \(Si\) and 1 \(C\) are at one place"):
+        graph_of_all([bulk("Cu"), at_one_place], 2.0, total_charge=[0, 0], spin=[0, 0])
+    flat = Atoms("Si", cell=[[1, 0, 0], [0, 1, 0], [1, 1, 0]], pbc=True)
+    with pytest.raises(UserError, match="flat"):
+        graph_of_all([bulk("Cu"), flat], 2.0, total_charge=[0, 0], spin=[0, 0])
 
 
 def test_self_images_of_one_atom():

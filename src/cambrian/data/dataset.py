@@ -1,7 +1,7 @@
 """A dataset is a sequence of labelled structures; slices and splits are datasets again."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import overload
@@ -11,7 +11,7 @@ import numpy as np
 from cambrian.data.labels import Labels
 from cambrian.data.structure import Structure
 from cambrian.errors import UserError
-from cambrian.graph import Graph, batch, graph_of
+from cambrian.graph import Graph, graph_of_all
 
 
 class Dataset:
@@ -151,23 +151,18 @@ class Dataset:
     def graphs(self, cutoff: float) -> Iterator[Graph]:
         """Graph of each structure; a geometry that cannot be used is reported with file and frame."""
         for s in self:
-            try:
-                yield graph_of(s.atoms, cutoff, total_charge=s.total_charge, spin=s.spin)
-            except UserError as error:
-                raise error.at(s.where) from None
+            yield joint_graph([s], cutoff)
 
     def batches(self, cutoff: float, *, n_atoms: int = 512) -> Iterator[tuple[Graph, Labels]]:
         """Batches in order, each of about `n_atoms` atoms and at least one structure."""
         members: list[Structure] = []
-        graphs: list[Graph] = []
-        for s, graph in zip(self, self.graphs(cutoff), strict=True):
+        for s in self:
             members.append(s)
-            graphs.append(graph)
             if sum(len(m) for m in members) >= n_atoms:
-                yield batch(graphs), Labels.of(members)
-                members, graphs = [], []
+                yield joint_graph(members, cutoff), Labels.of(members)
+                members = []
         if members:
-            yield batch(graphs), Labels.of(members)
+            yield joint_graph(members, cutoff), Labels.of(members)
 
     @cached_property
     def hash(self) -> str:
@@ -178,3 +173,16 @@ class Dataset:
                 digest.update(b"-" if value is None else np.ascontiguousarray(value).tobytes())
             digest.update(np.float64(s.energy).tobytes() + np.float64(s.total_charge).tobytes())
         return digest.hexdigest()
+
+
+def joint_graph(structures: Sequence[Structure], cutoff: float) -> Graph:
+    """One graph of some structures; a geometry that cannot be used is reported with file and frame."""
+    charges, spins = [s.total_charge for s in structures], [s.spin for s in structures]
+    try:
+        return graph_of_all([s.atoms for s in structures], cutoff, total_charge=charges, spin=spins)
+    except UserError as error:
+        if len(structures) == 1:
+            raise error.at(structures[0].where) from None
+        for s in structures:
+            joint_graph([s], cutoff)
+        raise

@@ -25,7 +25,7 @@ from cambrian.contracts.potential import Potential
 from cambrian.data.dataset import Dataset
 from cambrian.errors import UserError
 from cambrian.fit.memory import SHARE, available_memory, linear_bytes, sized
-from cambrian.fit.problem import Problem, Weights
+from cambrian.fit.problem import ROW_ELEMENTS, Problem, Weights
 from cambrian.math.evidence import Posterior
 
 log = logging.getLogger("cambrian")
@@ -215,6 +215,7 @@ def decided(shares: dict[str, float], n_coefficients: int) -> list[str]:
 def told_memory(problem: Problem, n_coefficients: int) -> None:
     """Note what the problem takes; raises UserError, with a way out, where that is more than there is."""
     largest = max((3 * len(s) + 7 for s in problem.train), default=0)
+    largest = max(largest, ROW_ELEMENTS // max(n_coefficients, 1))
     needed, free = linear_bytes(n_coefficients, largest), available_memory()
     if is_parted(problem.train.groups, n_coefficients):
         needed += 8.0 * len(problem.train.groups) * n_coefficients * max(5 * n_coefficients, 4096)

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cambrian.contracts.evaluate import Prediction
-from cambrian.contracts.linear import Linear
+from cambrian.contracts.linear import Linear, Rows
 from cambrian.contracts.potential import Potential, Sum, everywhere
 from cambrian.contracts.prepared import Prepared, prepare
-from cambrian.data.dataset import Dataset
+from cambrian.data.dataset import Dataset, joint_graph
 from cambrian.data.labels import Labels
 from cambrian.data.structure import Structure
 from cambrian.errors import UserError
@@ -34,6 +34,7 @@ from cambrian.math.voigt import voigt
 
 Progress = Callable[[str, float, str], None]  # stage, fraction done, figures in words
 log = logging.getLogger("cambrian")
+ROW_ELEMENTS = 2**16  # of rows that are made together
 
 
 @dataclass(frozen=True)
@@ -83,15 +84,20 @@ class Problem:
         return views
 
     def blocks(self, weights: Weights) -> Iterator[tuple[NDArray, NDArray]]:
-        """Weighted rows and targets of each structure: energy per atom, forces, stress; absent labels have no row."""
+        """Weighted rows and targets of each structure: energy per atom, forces, stress; absent labels have no row.
+
+        Small structures are computed together, as many as ROW_ELEMENTS let.
+        """
         views = self.linear_terms()
         rest = [term for term in self.potential.terms() if term.linear() is None]
-        for k, (s, graph) in enumerate(zip(self.train, self.train.graphs(self.potential.cutoff), strict=True)):
-            labels = Labels.of([s])
-            parts = [view.rows(graph, derivatives=has_derivatives(s)) for view in views]
+        done = 0
+        for members in together(self.train, sum(len(view.coefficients) for view in views)):
+            graph = joint_graph(members, self.potential.cutoff)
+            parts = [view.rows(graph, derivatives=has_derivatives(members[0])) for view in views]
             base = prepare(Sum(rest), graph).predict() if rest else nothing(graph)
-            yield _weighted_rows(graph, labels, parts, base, weights)
-            self.progress("rows", (k + 1) / len(self.train), f"{k + 1} of {len(self.train)} structures")
+            yield from weighted_rows(Labels.of(members), parts, base, weights)
+            done += len(members)
+            self.progress("rows", done / len(self.train), f"{done} of {len(self.train)} structures")
 
     def prepared(self, data: Dataset) -> list[tuple[Prepared, Labels]]:
         """Every structure of `data` with all that training does not change computed once.
@@ -152,6 +158,23 @@ def nothing(graph: Graph) -> Prediction:
     return Prediction(zero(graph.cell[:, 0, 0]), zero(graph.positions), zero(graph.cell))
 
 
+def together(data: Dataset, n_columns: int) -> Iterator[list[Structure]]:
+    """Structures in order, some at a time: with derivatives or all without, and few enough rows to stay in cache."""
+    members: list[Structure] = []
+    n_rows = 0
+    for s in data:
+        more = 3 * len(s) + 7
+        if members and (
+            (n_rows + more) * n_columns > ROW_ELEMENTS or has_derivatives(s) != has_derivatives(members[0])
+        ):
+            yield members
+            members, n_rows = [], 0
+        members.append(s)
+        n_rows += more
+    if members:
+        yield members
+
+
 def has_derivatives(s: Structure) -> bool:
     """Whether a structure has forces or stress to compare with."""
     return s.forces is not None or s.stress is not None
@@ -180,18 +203,37 @@ def loss(prediction: Prediction, labels: Labels, weights: Weights, mean: Loss = 
     return total if prediction.penalty is None else total + prediction.penalty.mean()
 
 
-def _weighted_rows(graph: Graph, labels: Labels, parts, base: Prediction, weights: Weights) -> tuple[NDArray, NDArray]:
-    n_atoms = graph.n_atoms
-    factor = weights.energy * labels.energy_weight / n_atoms
-    rows = [factor[:, None] * torch.cat([p.energy for p in parts], dim=-1)]
-    targets = [factor * (labels.energy - base.energy)]
+def weighted_rows(
+    labels: Labels, parts: list[Rows], base: Prediction, weights: Weights
+) -> Iterator[tuple[NDArray, NDArray]]:
+    """Weighted rows and targets of each structure of a batch; labels that are absent left out."""
+    sizes = labels.n_atoms.numpy()
+    factor = weights.energy * labels.energy_weight / labels.n_atoms
+    energies = torch.cat([p.energy for p in parts], dim=-1).numpy(), (labels.energy - base.energy).numpy()
     forces, stresses = everywhere(p.forces for p in parts), everywhere(p.stress for p in parts)
+    derivatives = None
     if forces and stresses and base.forces is not None and base.stress is not None:
-        rows.append(weights.force * labels.force_weight * torch.cat(forces, dim=-1).flatten(0, 1))
-        targets.append(weights.force * labels.force_weight * (labels.forces - base.forces).flatten())
-        stress = torch.cat(stresses, dim=-1)
-        rows.append(weights.stress * labels.stress_weight * voigt(stress.movedim(-1, 1))[0].T)
-        targets.append(weights.stress * labels.stress_weight * voigt(labels.stress - base.stress)[0])
-    X, y = torch.cat(rows).numpy(), torch.cat(targets).numpy()
-    present = np.isfinite(y)
-    return X[present], y[present]
+        six = [voigt(p.movedim(-1, 1)).mT.numpy() for p in stresses]  # (structures, 6, columns)
+        missing = (labels.forces - base.forces).numpy(), voigt(labels.stress - base.stress).numpy()
+        derivatives = [f.numpy() for f in forces], six, *missing
+    atom = 0
+    for k, n in enumerate(sizes):
+        X = np.empty((1 if derivatives is None else 3 * n + 7, energies[0].shape[1]))
+        y = np.empty(len(X))
+        np.multiply(energies[0][k], float(factor[k]), out=X[0])
+        y[0] = float(factor[k]) * energies[1][k]
+        if derivatives is not None:
+            of_forces, of_stress, force, stress = derivatives
+            w_force = weights.force * float(labels.force_weight[k])
+            w_stress = weights.stress * float(labels.stress_weight[k])
+            start = 0
+            for f, s in zip(of_forces, of_stress, strict=True):
+                columns = slice(start, start + f.shape[-1])
+                np.multiply(f[atom : atom + n], w_force, out=X[1 : 1 + 3 * n, columns].reshape(n, 3, -1))
+                np.multiply(s[k], w_stress, out=X[1 + 3 * n :, columns])
+                start = columns.stop
+            y[1 : 1 + 3 * n] = w_force * force[atom : atom + n].ravel()
+            y[1 + 3 * n :] = w_stress * stress[k]
+        atom += n
+        present = np.isfinite(y)
+        yield (X, y) if present.all() else (X[present], y[present])

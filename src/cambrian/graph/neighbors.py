@@ -1,8 +1,11 @@
 """Neighbor lists by vesin: any cell, any mixture of periodic directions, cutoffs beyond half the cell.
 
 `NeighborList` keeps a list with a skin: it stays valid until two atoms together may have moved by the skin, so dynamics
-rebuilds it every few tens of steps and in between only recomputes r_ij.
+rebuilds it every few tens of steps and in between only recomputes r_ij. `graph_of` and `graph_of_all` make one list for
+one use: of small structures by compiled loops over all pairs (native/neighbors.py), for many structures in one call.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,10 +15,13 @@ from vesin import NeighborList as VesinList
 
 from cambrian.elements import symbol
 from cambrian.errors import UserError
-from cambrian.graph.graph import Graph
+from cambrian.graph.graph import Graph, batch
+from cambrian.native import neighbors as all_pairs
+from cambrian.native.library import available
 
 CLOSEST = 1e-3  # Å: nearer than this two atoms are one place, whatever the elements
 PROBE = 1.5  # Å: where atoms at one place are looked for; a shorter list would be slower, for its many empty bins
+MOST_PAIRS = 4000  # atoms times images of the cell: from there on vesin's bins are quicker than all pairs
 
 
 def graph_of(atoms: Atoms, cutoff: float, *, total_charge: float = 0.0, spin: float = 0.0) -> Graph:
@@ -23,7 +29,68 @@ def graph_of(atoms: Atoms, cutoff: float, *, total_charge: float = 0.0, spin: fl
 
     Raises UserError for a flat cell, positions that are not finite and atoms at one place.
     """
-    return NeighborList(cutoff).graph(atoms, total_charge=total_charge, spin=spin)
+    return graph_of_all([atoms], cutoff, total_charge=[total_charge], spin=[spin])
+
+
+def graph_of_all(
+    structures: Sequence[Atoms], cutoff: float, *, total_charge: Sequence[float], spin: Sequence[float]
+) -> Graph:
+    """One graph of several structures, at least one; raises what `graph_of` raises."""
+    pbc = np.array([a.pbc for a in structures])
+    boxes = _boxes(structures, pbc, cutoff)
+    sizes, reach = np.array([len(a) for a in structures]), min(cutoff, 1e9)
+    heights = 1 / np.linalg.norm(np.linalg.inv(boxes), axis=1)
+    pairs = sizes * np.where(pbc, 2 * reach / heights + 1, 1.0).prod(axis=1)  # of each atom
+    if not available() or pairs.max() > MOST_PAIRS:
+        each = zip(structures, total_charge, spin, strict=True)
+        return batch([NeighborList(cutoff).graph(a, total_charge=q, spin=s) for a, q, s in each])
+    positions = np.concatenate([a.positions for a in structures])
+    first_atom = np.concatenate([[0], np.cumsum(sizes)])
+    crowded = 16 + 6 * reach**3 * sizes / heights.prod(axis=1)  # 6 instead of 4π/3: rarely too few
+    expected = int((sizes * np.minimum(crowded, pairs)).sum())
+    try:
+        center, neighbor, shift, r_ij = all_pairs.neighbors(
+            first_atom, positions, boxes, pbc, cutoff=cutoff, closest=CLOSEST, expected=expected
+        )
+    except all_pairs.Coincident as found:
+        where = int(np.searchsorted(first_atom, found.center, side="right")) - 1
+        i, j = found.center - first_atom[where], found.neighbor - first_atom[where]
+        raise _coincident(structures[where], i, j) from None
+    return Graph(
+        positions=torch.from_numpy(positions),
+        numbers=torch.from_numpy(np.concatenate([a.numbers for a in structures]).astype(np.int64)),
+        structure=torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes)),
+        cell=torch.from_numpy(np.array([a.cell.array for a in structures], dtype=float)),
+        pbc=torch.from_numpy(pbc),
+        center=torch.from_numpy(center),
+        neighbor=torch.from_numpy(neighbor),
+        shift=torch.from_numpy(shift),
+        r_ij=torch.from_numpy(r_ij),
+        total_charge=torch.tensor(total_charge, dtype=torch.float64),
+        spin=torch.tensor(spin, dtype=torch.float64),
+        owned=torch.ones(len(positions), dtype=torch.bool),
+        cutoff=cutoff,
+    )
+
+
+def _boxes(structures: Sequence[Atoms], pbc: NDArray, cutoff: float) -> NDArray:
+    """Invertible cells (structures, 3, 3); raises UserError for geometries that cannot be used."""
+    whole = pbc.all(axis=1)
+    cells = np.array([a.cell.array for a in structures], dtype=float)
+    lengths = np.linalg.norm(cells[whole], axis=2, keepdims=True)
+    good = np.isfinite(lengths).all() and (lengths > 1e-6).all()
+    if not (good and (np.linalg.svd(cells[whole] / lengths, compute_uv=False) > 1e-6).all()):
+        for atoms in structures:
+            _refuse_bad_cell(atoms)
+    for k, atoms in enumerate(structures):
+        if not whole[k]:
+            _refuse_bad_cell(atoms)
+            cells[k] = atoms.cell.complete().array if pbc[k].any() else np.eye(3)
+        elif not np.isfinite(atoms.positions).all():
+            _refuse_bad_cell(atoms)
+        if pbc[k].any() and np.isinf(cutoff):
+            raise _endless()
+    return cells
 
 
 class NeighborList:
@@ -45,7 +112,8 @@ class NeighborList:
         r_ij[crossing] += offset
         squared = np.einsum("ij,ij->i", r_ij, r_ij)
         if squared.min(initial=np.inf) < CLOSEST**2:
-            raise _coincident(atoms, center, neighbor, squared.argmin())
+            k = squared.argmin()
+            raise _coincident(atoms, center[k], neighbor[k])
         if self.skin > 0 or self._searched > self.cutoff:
             kept = np.flatnonzero(squared < self.cutoff**2)
             center, neighbor = center.take(kept), neighbor.take(kept)
@@ -115,7 +183,7 @@ def _search_radius(atoms: Atoms, cutoff: float) -> float:
         extent = float(np.linalg.norm(np.ptp(atoms.positions, axis=0))) if len(atoms) else 0.0
         cutoff = min(cutoff, extent + 1.0)
     elif np.isinf(cutoff):
-        raise UserError("this potential reads whole molecules (its cutoff is infinite), not periodic structures")
+        raise _endless()
     return max(cutoff, PROBE)
 
 
@@ -126,7 +194,8 @@ def refuse_bad_geometry(atoms: Atoms) -> None:
     box = atoms.cell.complete().array if atoms.pbc.any() else np.zeros((3, 3))
     center, neighbor, distance = finder.compute(atoms.get_positions(), box, atoms.pbc, quantities="ijd")
     if distance.min(initial=PROBE) < CLOSEST:
-        raise _coincident(atoms, center, neighbor, int(distance.argmin()))
+        k = distance.argmin()
+        raise _coincident(atoms, center[k], neighbor[k])
 
 
 def _refuse_bad_cell(atoms: Atoms) -> None:
@@ -145,8 +214,11 @@ def _refuse_bad_cell(atoms: Atoms) -> None:
         )
 
 
-def _coincident(atoms: Atoms, center: NDArray, neighbor: NDArray, edge: int) -> UserError:
-    i, j = int(center[edge]), int(neighbor[edge])
+def _endless() -> UserError:
+    return UserError("this potential reads whole molecules (its cutoff is infinite), not periodic structures")
+
+
+def _coincident(atoms: Atoms, i: int, j: int) -> UserError:
     return UserError(
         f"atoms {i} ({symbol(atoms.numbers[i])}) and {j} ({symbol(atoms.numbers[j])}) are at one place "
         f"(closer than {CLOSEST} Å); remove one of them"

@@ -63,6 +63,10 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
             ctypes.c_int,
             [pointer, edges, pointer, pointer, ctypes.c_int, pointer, ctypes.c_int64, pointer, pointer, pointer],
         ),
+        "cambrian_neighbors": (
+            ctypes.c_int64,
+            [pointer, ctypes.c_double, ctypes.c_double, ctypes.c_int64, pointer, pointer, pointer, pointer],
+        ),
         "cambrian_symmetry_new": (pointer, [ctypes.c_int, pointer, ctypes.c_int64, pointer, pointer]),
         "cambrian_symmetry_free": (None, [pointer]),
         "cambrian_symmetry_n_features": (ctypes.c_int, [pointer]),
