@@ -75,7 +75,7 @@ def graph_of_all(
 
 def _boxes(structures: Sequence[Atoms], pbc: NDArray, cutoff: float) -> NDArray:
     """Invertible cells (structures, 3, 3); raises UserError for geometries that cannot be used."""
-    whole = pbc.all(axis=1)
+    whole: NDArray = np.all(pbc, axis=1)
     cells = np.array([a.cell.array for a in structures], dtype=float)
     lengths = np.linalg.norm(cells[whole], axis=2, keepdims=True)
     good = np.isfinite(lengths).all() and (lengths > 1e-6).all()
@@ -85,11 +85,11 @@ def _boxes(structures: Sequence[Atoms], pbc: NDArray, cutoff: float) -> NDArray:
     for k, atoms in enumerate(structures):
         if not whole[k]:
             _refuse_bad_cell(atoms)
-            cells[k] = atoms.cell.complete().array if pbc[k].any() else np.eye(3)
+            cells[k] = atoms.cell.complete().array if atoms.pbc.any() else np.eye(3)
         elif not np.isfinite(atoms.positions).all():
             _refuse_bad_cell(atoms)
-        if pbc[k].any() and np.isinf(cutoff):
-            raise _endless()
+    if np.isinf(cutoff) and pbc.any():
+        raise _endless()
     return cells
 
 
@@ -113,7 +113,7 @@ class NeighborList:
         squared = np.einsum("ij,ij->i", r_ij, r_ij)
         if squared.min(initial=np.inf) < CLOSEST**2:
             k = squared.argmin()
-            raise _coincident(atoms, center[k], neighbor[k])
+            raise _coincident(atoms, int(center[k]), int(neighbor[k]))
         if self.skin > 0 or self._searched > self.cutoff:
             kept = np.flatnonzero(squared < self.cutoff**2)
             center, neighbor = center.take(kept), neighbor.take(kept)
@@ -195,7 +195,7 @@ def refuse_bad_geometry(atoms: Atoms) -> None:
     center, neighbor, distance = finder.compute(atoms.get_positions(), box, atoms.pbc, quantities="ijd")
     if distance.min(initial=PROBE) < CLOSEST:
         k = distance.argmin()
-        raise _coincident(atoms, center[k], neighbor[k])
+        raise _coincident(atoms, int(center[k]), int(neighbor[k]))
 
 
 def _refuse_bad_cell(atoms: Atoms) -> None:
