@@ -45,7 +45,7 @@ def test_the_file_is_safetensors_with_metadata(tmp_path):
 
 
 def test_terms_without_a_compiled_form_are_named(tmp_path):
-    potential = ready(snap(chem=True) + ElementShifts())
+    potential = ready(snap(switch=False) + ElementShifts())
     assert not_compiled(potential) == ["SO4Bispectrum with LinearRegressor"]
     with pytest.raises(UserError, match="no compiled form of SO4Bispectrum with LinearRegressor"):
         write_compiled(potential, tmp_path / "potential.cambrian")
@@ -56,7 +56,8 @@ def test_a_frozen_term_and_a_member_are_named_by_what_they_hold():
     layers = of_contract(Potential)["TwoLayers"]
     assert not_compiled(ready(snap() + Frozen(layers()))) == ["TwoLayers"]
     assert not_compiled(ready(Committee([snap(), snap()]) + layers(seed=1))) == ["TwoLayers"]
-    assert not_compiled(ready(Committee([snap(chem=True), snap(chem=True)]))) == ["SO4Bispectrum with LinearRegressor"]
+    jumping = Committee([snap(switch=False), snap(switch=False)])
+    assert not_compiled(ready(jumping)) == ["SO4Bispectrum with LinearRegressor"]
     assert not_compiled(ready(Committee([snap(), snap()]) + ElementShifts())) == []
 
 

@@ -139,9 +139,17 @@ def test_kernel_agrees(options):
 
 
 @native
-@pytest.mark.parametrize("options", [{"chem": True}, {"switch": False}, {"wselfall": True}])
-def test_no_kernel_where_it_lacks_an_option(options):
-    assert SO4Bispectrum(**TWO_SPECIES, **options).kernel() is None
+@pytest.mark.parametrize("options", [{"chem": True}, {"chem": True, "wselfall": True}, {"wselfall": True}])
+def test_kernel_of_other_densities_agrees(options):
+    descriptor = SO4Bispectrum(cutoff=5.0, two_j_max=3, **TWO_SPECIES, **options)
+    graph, kernel = graph_of(crystal(seed=6), descriptor.cutoff), descriptor.kernel()
+    for found, expected in zip(kernel.jacobian(graph), descriptor.jacobian(graph), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * float(expected.abs().max()))
+
+
+@native
+def test_no_kernel_without_the_switch():
+    assert SO4Bispectrum(**TWO_SPECIES, switch=False).kernel() is None
 
 
 def test_number_and_order_of_components():

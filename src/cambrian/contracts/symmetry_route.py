@@ -11,16 +11,18 @@ from cambrian.contracts.compiled import CompiledPart, fading, fading_arrays
 from cambrian.contracts.descriptor import DescriptorKernel
 from cambrian.graph import Graph
 from cambrian.math.envelopes import Envelope
-from cambrian.math.symmetry_functions import AnyFunction, SymmetryFunction
+from cambrian.math.symmetry_functions import AnyFunction, CompactFunction
 from cambrian.native.library import available
 from cambrian.native.symmetry_functions import (
     HIGHEST_ZETA,
     KINDS,
     MOST_SPECIES,
+    Compact,
     Gaussian,
     PlainNetwork,
     SymmetryKernel,
     SymmetryNetworks,
+    compact_numbers,
 )
 
 
@@ -36,11 +38,11 @@ class SymmetryRoute(DescriptorKernel):
         cls, functions: list[list[AnyFunction]], elements: Int[Tensor, "species"], envelope: Envelope
     ) -> "SymmetryRoute | None":
         """For the functions of each species; None where the loops are not compiled or do not know one of them."""
-        known, rows = fading(envelope), _gaussians(functions)
+        known, rows = fading(envelope), _rows(functions)
         on_cpu = elements.device.type == "cpu"
         if known is None or rows is None or not on_cpu or not 0 < len(elements) <= MOST_SPECIES or not available():
             return None
-        return cls(elements, SymmetryKernel(rows, [float(z) for z in elements], known))
+        return cls(elements, SymmetryKernel(rows.gaussian, [float(z) for z in elements], known, tuple(rows.compact)))
 
     def features(self, graph: Graph) -> Float[Tensor, "atoms features"]:
         """The same values as the descriptor's own `features`."""
@@ -88,27 +90,48 @@ def compiled_functions(
     functions: list[list[AnyFunction]], numbers: list[int], envelope: Envelope
 ) -> CompiledPart | None:
     """The functions of each species as arrays for the compiled library; None where it does not know one of them."""
-    known, rows = fading(envelope), _gaussians(functions)
-    if known is None or rows is None or not rows:
+    known, rows = fading(envelope), _rows(functions)
+    if known is None or rows is None or not (rows.gaussian or rows.compact):
         return None
-    return CompiledPart.of(
+    places = [(g.center, KINDS[g.kind], g.first, g.second, g.feature) for g in rows.gaussian]
+    shapes = [(g.eta, g.shift, g.cutoff, g.zeta, g.lam) for g in rows.gaussian]
+    part = CompiledPart.of(
         "symmetry",
-        functions=[(g.center, KINDS[g.kind], g.first, g.second, g.feature) for g in rows],
-        shapes=[(g.eta, g.shift, g.cutoff, g.zeta, g.lam) for g in rows],
+        functions=np.array(places, np.int64).reshape(-1, 5),
+        shapes=np.array(shapes, np.float64).reshape(-1, 5),
         weights=[float(z) for z in numbers],
         **fading_arrays(known),
     )
+    if not rows.compact:
+        return part
+    intervals = [(float(f.lower), float(f.upper), float(f.angle_low), float(f.angle_high)) for f in rows.compact]
+    return part.with_arrays(compact=[compact_numbers(f) for f in rows.compact], intervals=intervals)
 
 
-def _gaussians(functions: list[list[AnyFunction]]) -> list[Gaussian] | None:
-    """The functions of each species as the loops read them; None where they do not know one of them."""
-    rows = []
+@dataclass(frozen=True)
+class _Rows:
+    """Functions as the loops read them."""
+
+    gaussian: list[Gaussian]
+    compact: list[Compact]
+
+
+def _rows(functions: list[list[AnyFunction]]) -> _Rows | None:
+    """The functions of each species; None where the loops do not know one of them."""
+    rows = _Rows([], [])
     for species, members in enumerate(functions):
         for column, f in enumerate(members):
-            if not isinstance(f, SymmetryFunction) or not 0 <= f.zeta <= HIGHEST_ZETA or f.eta < 0:
-                return None
             first, second = (*f.neighbors, -1, -1)[:2]
-            rows.append(Gaussian(species, f.kind, first, second, column, f.eta, f.shift, f.cutoff, f.zeta, f.lam))
+            place = species, f.kind, first, second, column
+            if isinstance(f, CompactFunction):
+                ends = f.lower, f.cutoff, f.angle_low, f.angle_high
+                if f.cutoff <= 0:
+                    return None
+                rows.compact.append(Compact(*place, f.core, f.asymmetric, *ends))
+            elif 0 <= f.zeta <= HIGHEST_ZETA and f.eta >= 0:
+                rows.gaussian.append(Gaussian(*place, f.eta, f.shift, f.cutoff, f.zeta, f.lam))
+            else:
+                return None
     return rows
 
 

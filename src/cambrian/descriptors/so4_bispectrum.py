@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
+from cambrian.contracts.chemical_route import ChemicalRoute
 from cambrian.contracts.compiled import CompiledPart
 from cambrian.contracts.descriptor import Descriptor, DescriptorKernel, RowSums
 from cambrian.contracts.lammps import CoefficientTable, LammpsNetwork, LammpsSnap, NetworkTable, SnapElement
@@ -29,6 +30,7 @@ from cambrian.graph import Graph, sum_over_neighbors
 from cambrian.math.bispectrum import bispectrum, bispectrum_orders, bispectrum_slopes, symmetrized
 from cambrian.math.wigner import wigner_halves
 from cambrian.native.bispectrum import BispectrumKernel, available
+from cambrian.native.chemical import MOST_CHANNELS, ChemicalKernel
 
 N_ELEMENTS = 119
 VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
@@ -85,6 +87,7 @@ class SO4Bispectrum(Descriptor):
         self.register_buffer("element_weight", _table(weights, 1.0))
         self.register_buffer("channel_elements", torch.tensor(sorted(map(number, weights or {})), dtype=torch.int64))
         self._kernel: BispectrumRoute | None = None
+        self._chemical: dict[tuple[int, ...], ChemicalRoute] = {}
 
     def setup(self, train: Dataset) -> None:
         """Fix the weights that were not given, and the elements that have a density of their own."""
@@ -133,14 +136,26 @@ class SO4Bispectrum(Descriptor):
                     jacobian[edges] = torch.einsum("kem,xem->exk", own, slopes_of_edges[:, edges])
             return features, jacobian
 
-    def kernel(self) -> "BispectrumRoute | None":
-        """The fused loops, where they are compiled and know these settings."""
+    def kernel(self) -> "BispectrumRoute | ChemicalRoute | None":
+        """The fused loops, where they are compiled; without `switch` there are none."""
         on_cpu = self.element_weight.device.type == "cpu"
-        if self.chem or self.wselfall or not self.switch or not on_cpu or not available():
+        if not self.switch or not on_cpu or not available():
             return None
+        if self.chem:
+            return self._chemical_route() if 0 < self.n_channels <= MOST_CHANNELS else None
         if self._kernel is None:
             self._kernel = BispectrumRoute(self)
         return self._kernel
+
+    def _chemical_route(self) -> ChemicalRoute:
+        elements = tuple(self.channel_elements.tolist())
+        if elements not in self._chemical:
+            settings = {"two_j_max": self.two_j_max, "rfac0": self.rfac0, "rmin0": self.rmin0}
+            loops = ChemicalKernel(n_channels=self.n_channels, self_in_all=self.wselfall, **settings)
+            conventions = self._zeros().numpy(), self._norms().numpy()
+            route = ChemicalRoute(loops, self.channel_elements, self.element_weight, self.pair_cutoffs, *conventions)
+            self._chemical = {elements: route}
+        return self._chemical[elements]
 
     def lammps(self, elements: list[str], table: CoefficientTable | NetworkTable) -> LammpsSnap | LammpsNetwork | None:
         """The contents of SNAP's or ML-IAP's files; None for a quadratic model with `chem`.
@@ -174,21 +189,22 @@ class SO4Bispectrum(Descriptor):
         return parameters | {name: int(value) for name, value in flags.items()}
 
     def compiled(self, numbers: list[int]) -> CompiledPart | None:
-        """Settings and conventions of elements; None for what the loops do not know."""
-        if self.chem or self.wselfall or not self.switch:
+        """Settings and conventions of elements; None without `switch`."""
+        known = self.channel_elements.tolist() == numbers and len(numbers) <= MOST_CHANNELS
+        if not self.switch or (self.chem and not known):
             return None
-        radius = self.element_radius[numbers]
-        orders = [j + 1.0 for _, _, j in bispectrum_orders(self.two_j_max)]
-        return CompiledPart.of(
-            "bispectrum",
+        radius, orders = self.element_radius[numbers], [j + 1.0 for _, _, j in bispectrum_orders(self.two_j_max)]
+        part = CompiledPart.of(
+            "chemical" if self.chem else "bispectrum",
             two_j_max=self.two_j_max,
             rfac0=float(self.rfac0),
             rmin0=float(self.rmin0),
             cutoffs=self.pair_cutoff * (radius[:, None] + radius),
             weights=self.element_weight[numbers],
-            zeros=[x if self.bzero else 0.0 for x in orders],
+            zeros=self._zeros() if self.chem else [x if self.bzero else 0.0 for x in orders],
             scale=1 / self._norms(),
         )
+        return part.with_arrays(self_in_all=int(self.wselfall)) if self.chem else part
 
     def pair_cutoffs(self, graph: Graph) -> Float[Tensor, "edges"]:
         """R_ik of every edge, Å."""
@@ -234,12 +250,16 @@ class SO4Bispectrum(Descriptor):
 
     def _finish(self, components: Float[Tensor, "atoms features"], graph: Graph) -> Float[Tensor, "atoms features"]:
         """Subtract the atom without neighbors, and normalise."""
-        if self.bzero:
-            alone = torch.ones_like(self._channels_of_atoms(graph)) if self.wselfall else self._channels_of_atoms(graph)
-            triples = torch.einsum("ak,al,am->aklm", alone, alone, alone).flatten(1).to(components.dtype)
-            orders = components.new_tensor([j + 1 for _, _, j in bispectrum_orders(self.two_j_max)])
-            components = components - (triples[:, :, None] * orders).flatten(1)
-        return components / self._norms().to(components.dtype)
+        zeros = self._zeros()[self._channel_of(graph.numbers)].to(components.dtype)
+        return (components - zeros) / self._norms().to(components.dtype)
+
+    def _zeros(self) -> Float[Tensor, "channels features"]:
+        """The components of an atom of each channel without neighbors, where they are subtracted."""
+        n = self.n_channels
+        alone = torch.full((n, n), 1.0) if self.wselfall else torch.eye(n)
+        triples = torch.einsum("ak,al,am->aklm", alone, alone, alone).flatten(1).to(self.element_weight)
+        orders = self.element_weight.new_tensor([j + 1.0 for _, _, j in bispectrum_orders(self.two_j_max)])
+        return (triples[:, :, None] * orders).flatten(1) * self.bzero
 
     def _norms(self) -> Float[Tensor, "features"]:
         orders = [j + 1.0 if self.bnorm else 1.0 for _, _, j in bispectrum_orders(self.two_j_max)]

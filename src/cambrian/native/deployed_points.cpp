@@ -59,11 +59,9 @@ class PointsHead : public Head {
 
 }  // namespace
 
-Points::Points(const Arrays &arrays, int64_t n_features) {
+PointList::PointList(const Arrays &arrays, int64_t n_features) {
   const int64_t n_species = arrays.n_species(), n = arrays.length("points");
-  exponent = arrays.real("exponent");
   if (n < 1) arrays.refuse("it has no points");
-  if (!(exponent >= 1 && exponent <= kHighest)) arrays.refuse("its exponent must be within 1 and 64");
   const double *x = arrays.reals("points", {n, n_features}), *c = arrays.reals("coefficients", {n});
   const int64_t *begins = arrays.integers("first", {n_species + 1}, 0, n);
   for (int64_t s = 0; s < n_species; ++s)
@@ -72,6 +70,10 @@ Points::Points(const Arrays &arrays, int64_t n_features) {
   first.assign(begins, begins + n_species + 1);
   points.assign(x, x + n * n_features);
   coefficients.assign(c, c + n);
+}
+
+Points::Points(const Arrays &arrays, int64_t n_features) : PointList(arrays, n_features), exponent(arrays.real("exponent")) {
+  if (!(exponent >= 1 && exponent <= kHighest)) arrays.refuse("its exponent must be within 1 and 64");
 }
 
 std::unique_ptr<Head> make_points(const Arrays &arrays, int64_t n_features) {

@@ -9,12 +9,17 @@
 
 namespace cambrian::deployed {
 
-struct Points {
+struct PointList {
+  PointList(const Arrays &arrays, int64_t n_features);
+
+  std::vector<int64_t> first;
+  std::vector<double> points, coefficients;
+};
+
+struct Points : PointList {
   Points(const Arrays &arrays, int64_t n_features);
 
   double exponent;
-  std::vector<int64_t> first;
-  std::vector<double> points, coefficients;
 };
 
 }  // namespace cambrian::deployed

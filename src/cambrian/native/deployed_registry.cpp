@@ -16,12 +16,14 @@ const std::map<std::string, MakeTerm> terms{{"constants", make_constants},
                                             {"triangles", make_triangles},
                                             {"embedded", make_embedded}};
 const std::map<std::string, MakeDescriptor> descriptors{{"bispectrum", make_bispectrum},
+                                                        {"chemical", make_chemical},
                                                         {"moments", make_moments},
                                                         {"symmetry", make_symmetry},
                                                         {"shells", make_shells},
                                                         {"soap", make_soap}};
 const std::map<std::string, MakeHead> heads{
-    {"linear", make_linear}, {"quadratic", make_quadratic}, {"network", make_network}, {"points", make_points}};
+    {"linear", make_linear}, {"quadratic", make_quadratic}, {"network", make_network}, {"points", make_points},
+    {"gaussian_points", make_gaussian_points}};
 
 class FeatureTerm : public Term {
  public:

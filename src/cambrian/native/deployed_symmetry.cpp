@@ -1,7 +1,9 @@
 // Symmetry functions (symmetry_functions.h) as a descriptor, with the networks in the same sweep where these come next.
 //
 // `functions` (m x 5: center, kind, first, second, feature), `shapes` (m x 5: eta, shift, cutoff, zeta, lam), `weights`
-// (n_species, of neighbors in weighted functions), `envelope`, `inner_fraction`.
+// (n_species, of neighbors in weighted functions), `envelope`, `inner_fraction`; where there are compact ones,
+// `compact` (c x 7: center, kind, first, second, feature, core, asymmetric) and `intervals` (c x 4: lower, upper,
+// angle_low, angle_high).
 #include <new>
 
 #include "deployed_envelope.hpp"
@@ -12,6 +14,7 @@ namespace cambrian::deployed {
 namespace {
 
 constexpr double kHighestZeta = 64;
+constexpr int64_t kHighestCore = 4;
 constexpr int64_t kMostMonomials = int64_t(1) << 24;  // of wide functions together: their sums are memory at run time
 
 struct Free {
@@ -22,8 +25,8 @@ struct Free {
 class Symmetry : public Descriptor {
  public:
   explicit Symmetry(const Arrays &arrays) {
-    const int64_t n = arrays.n_species(), m = arrays.length("functions");
-    const int64_t *numbers = arrays.integers("functions", {m, 5}, -1, m > CAMBRIAN_WIDE ? m + n : CAMBRIAN_WIDE + n);
+    const int64_t n = arrays.n_species(), m = arrays.length("functions"), c = arrays.has("compact") ? arrays.length("compact") : 0;
+    const int64_t *numbers = arrays.integers("functions", {m, 5}, -1, m + c + n + CAMBRIAN_WIDE);
     const double *shapes = arrays.reals("shapes", {m, 5}), *weights = arrays.reals("weights", {n});
     const cambrian_envelope envelope = Fade(arrays).as_c();
     std::vector<cambrian_symmetry_function> functions;
@@ -32,8 +35,7 @@ class Symmetry : public Descriptor {
       const int64_t *f = numbers + 5 * k;
       const double *x = shapes + 5 * k;
       const bool radial = f[1] == CAMBRIAN_RADIAL;
-      bool right = f[0] >= 0 && f[0] < n && f[1] >= 0 && f[1] <= CAMBRIAN_WIDE && f[2] < n && f[3] < n && f[4] >= 0 && f[4] < m;
-      right = right && (radial || (f[2] < 0) == (f[3] < 0)) && x[0] >= 0 && x[2] > 0;
+      const bool right = placed(f, n, m + c) && x[0] >= 0 && x[2] > 0;
       if (!right || !(radial || (x[3] >= 0 && x[3] <= kHighestZeta))) arrays.refuse("a symmetry function does not exist");
       functions.push_back({int32_t(f[0]), int32_t(f[1]), int32_t(f[2]), int32_t(f[3]), int32_t(f[4]), x[0], x[1], x[2], x[3], x[4]});
       cutoff_ = x[2] > cutoff_ ? x[2] : cutoff_;
@@ -41,7 +43,9 @@ class Symmetry : public Descriptor {
       monomials += degree * (degree + 1) * (degree + 2) / 6;
     }
     if (monomials > kMostMonomials) arrays.refuse("its wide functions are too many or too sharp");
-    kernel_.reset(cambrian_symmetry_new(int(n), weights, m, functions.data(), &envelope));
+    const auto compact = c ? compact_of(arrays, m, c) : std::vector<cambrian_compact_function>();
+    for (const auto &f : compact) cutoff_ = f.upper > cutoff_ ? f.upper : cutoff_;
+    kernel_.reset(cambrian_symmetry_new(int(n), weights, m, functions.data(), c, compact.data(), &envelope));
     if (!kernel_) throw std::bad_alloc();
     n_ = cambrian_symmetry_n_features(kernel_.get());
   }
@@ -70,6 +74,28 @@ class Symmetry : public Descriptor {
   }
 
  private:
+  // Center, kind, neighbors and column of a function.
+  static bool placed(const int64_t *f, int64_t n_species, int64_t n_functions) {
+    const bool known = f[0] >= 0 && f[0] < n_species && f[1] >= 0 && f[1] <= CAMBRIAN_WIDE && f[4] >= 0 && f[4] < n_functions;
+    return known && f[2] < n_species && f[3] < n_species && (f[1] == CAMBRIAN_RADIAL || (f[2] < 0) == (f[3] < 0));
+  }
+
+  static std::vector<cambrian_compact_function> compact_of(const Arrays &arrays, int64_t m, int64_t c) {
+    const int64_t n = arrays.n_species();
+    const int64_t *numbers = arrays.integers("compact", {c, 7}, -1, m + c + n + kHighestCore + CAMBRIAN_WIDE);
+    const double *intervals = arrays.reals("intervals", {c, 4});
+    std::vector<cambrian_compact_function> found;
+    for (int64_t k = 0; k < c; ++k) {
+      const int64_t *f = numbers + 7 * k;
+      const double *x = intervals + 4 * k;
+      const bool right = placed(f, n, m + c) && f[5] >= 0 && f[5] <= kHighestCore && (f[6] == 0 || f[6] == 1);
+      if (!right || !(x[0] < x[1] && x[1] > 0 && x[2] < x[3])) arrays.refuse("a compact function does not exist");
+      found.push_back({int32_t(f[0]), int32_t(f[1]), int32_t(f[2]), int32_t(f[3]), int32_t(f[4]), int32_t(f[5]), int32_t(f[6]),
+                       x[0], x[1], x[2], x[3]});
+    }
+    return found;
+  }
+
   int64_t n_;
   double cutoff_ = 0;
   std::unique_ptr<cambrian_symmetry, Free> kernel_;

@@ -95,6 +95,7 @@ std::unique_ptr<Term> make_powers(const Arrays &);
 std::unique_ptr<Term> make_triangles(const Arrays &);
 std::unique_ptr<Term> make_embedded(const Arrays &);
 std::unique_ptr<Descriptor> make_bispectrum(const Arrays &);
+std::unique_ptr<Descriptor> make_chemical(const Arrays &);
 std::unique_ptr<Descriptor> make_moments(const Arrays &);
 std::unique_ptr<Descriptor> make_symmetry(const Arrays &);
 std::unique_ptr<Descriptor> make_shells(const Arrays &);
@@ -103,5 +104,6 @@ std::unique_ptr<Head> make_linear(const Arrays &, int64_t);
 std::unique_ptr<Head> make_quadratic(const Arrays &, int64_t);
 std::unique_ptr<Head> make_network(const Arrays &, int64_t);
 std::unique_ptr<Head> make_points(const Arrays &, int64_t);
+std::unique_ptr<Head> make_gaussian_points(const Arrays &, int64_t);
 
 }  // namespace cambrian::deployed

@@ -30,6 +30,12 @@ class Edges(ctypes.Structure):
     ]
 
 
+class Channels(ctypes.Structure):
+    """`cambrian_channels` of the C ABI."""
+
+    _fields_ = [("edges", Edges), ("center", ctypes.c_void_p), ("neighbor", ctypes.c_void_p)]
+
+
 def _path() -> Path:
     return Path(__file__).parent / f"libcambrian_native{_SUFFIX}"
 
@@ -63,11 +69,14 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
             ctypes.c_int,
             [pointer, edges, pointer, pointer, ctypes.c_int, pointer, ctypes.c_int64, pointer, pointer, pointer],
         ),
+        "cambrian_symmetry_new": (
+            pointer,
+            [ctypes.c_int, pointer, ctypes.c_int64, pointer, ctypes.c_int64, pointer, pointer],
+        ),
         "cambrian_neighbors": (
             ctypes.c_int64,
             [pointer, ctypes.c_double, ctypes.c_double, ctypes.c_int64, pointer, pointer, pointer, pointer],
         ),
-        "cambrian_symmetry_new": (pointer, [ctypes.c_int, pointer, ctypes.c_int64, pointer, pointer]),
         "cambrian_symmetry_free": (None, [pointer]),
         "cambrian_symmetry_n_features": (ctypes.c_int, [pointer]),
         "cambrian_symmetry_features": (ctypes.c_int, [pointer, pointer, pointer]),
@@ -97,6 +106,15 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         "cambrian_triangles_new": (pointer, [pointer]),
         "cambrian_triangles_free": (None, [pointer]),
         "cambrian_triangles_energies_and_pull": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
+        "cambrian_chemical_new": (
+            pointer,
+            [ctypes.c_int, ctypes.c_double, ctypes.c_double, ctypes.c_int, ctypes.c_int],
+        ),
+        "cambrian_chemical_free": (None, [pointer]),
+        "cambrian_chemical_n_features": (ctypes.c_int64, [pointer]),
+        "cambrian_chemical_features": (ctypes.c_int, [pointer, pointer, pointer]),
+        "cambrian_chemical_pull": (ctypes.c_int, [pointer, pointer, pointer, pointer, pointer, pointer]),
+        "cambrian_chemical_jacobian": (ctypes.c_int, [pointer, pointer, pointer, pointer]),
         "cambrian_deployed_open": (pointer, [ctypes.c_char_p, pointer, ctypes.c_int64]),
         "cambrian_deployed_close": (None, [pointer]),
         "cambrian_deployed_n_elements": (ctypes.c_int, [pointer]),

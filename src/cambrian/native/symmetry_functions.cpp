@@ -53,13 +53,16 @@ int run(const cambrian_symmetry *kernel, const cambrian_stars *stars, SymmetryJo
 }  // namespace
 
 cambrian_symmetry *cambrian_symmetry_new(int n_species, const double *weight, int64_t n_functions,
-                                         const cambrian_symmetry_function *functions,
+                                         const cambrian_symmetry_function *functions, int64_t n_compact,
+                                         const cambrian_compact_function *compact,
                                          const cambrian_envelope *envelope) try {
   if (n_species < 0 || n_species > kMostSpecies) return nullptr;
   for (int64_t i = 0; i < n_functions; ++i)
     if (functions[i].kind != CAMBRIAN_RADIAL && !(functions[i].zeta >= 0 && functions[i].zeta <= kMostDegree)) return nullptr;
+  for (int64_t i = 0; i < n_compact; ++i)
+    if (compact[i].core < 0 || compact[i].core > kMostOrder) return nullptr;
   Owner *owner = nullptr;
-  const Plan *plan = build_plan(n_species, weight, n_functions, functions, *envelope, owner);
+  const Plan *plan = build_plan(n_species, weight, n_functions, functions, n_compact, compact, *envelope, owner);
   return new cambrian_symmetry{plan, owner};
 } catch (const std::bad_alloc &) {
   return nullptr;

@@ -24,6 +24,15 @@ typedef struct {
   double eta, shift, cutoff, zeta, lam;
 } cambrian_symmetry_function;
 
+/* Functions of compact support, which have no envelope: with g of an envelope's core, x from 0 in the middle of an interval
+   to 1 at its ends, g(x) of all distances that count, from lower to upper, or g(x (2 - x)) where asymmetric; angular:
+   times g of the angle, angle_low to angle_high (degrees, within 0 and 180 or symmetric about one of them). core: the
+   order of the polynomial, 1 to 4, or 0 for the exponential. */
+typedef struct {
+  int32_t center, kind, first, second, feature, core, asymmetric;
+  double lower, upper, angle_low, angle_high;
+} cambrian_compact_function;
+
 enum {
   CAMBRIAN_HARD = 0,
   CAMBRIAN_COSINE = 1,
@@ -49,6 +58,7 @@ typedef struct {
 
 CAMBRIAN_API cambrian_symmetry *cambrian_symmetry_new(int n_species, const double *weight, int64_t n_functions,
                                                       const cambrian_symmetry_function *functions,
+                                                      int64_t n_compact, const cambrian_compact_function *compact,
                                                       const cambrian_envelope *envelope);
 CAMBRIAN_API void cambrian_symmetry_free(cambrian_symmetry *kernel);
 CAMBRIAN_API int cambrian_symmetry_n_features(const cambrian_symmetry *kernel);

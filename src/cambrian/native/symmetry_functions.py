@@ -4,8 +4,9 @@
     wide      G = 2^(1-ζ) Σ_{j<k} (1 + λ cos θ_jk)^ζ w(r_j) w(r_k)
     narrow    the same with a third factor w(r_jk)
 
-The forces take one reverse sweep over what the forward sweep leaves (see symmetry_triplets.hpp, symmetry_wide.hpp), not
-one derivative per function. J. Behler, J. Chem. Phys. 134, 074106 (2011).
+and functions of compact support, with the factors of math/symmetry_functions.py in place of these. The forces take one
+reverse sweep over what the forward sweep leaves (see symmetry_triplets.hpp, symmetry_wide.hpp, symmetry_compact.hpp),
+not one derivative per function. J. Behler, J. Chem. Phys. 134, 074106 (2011).
 """
 
 import ctypes
@@ -33,6 +34,7 @@ ACTIVATIONS = {
     "square": 10,
     "celu": 11,
 }
+CORES = {"e": 0, "p1": 1, "p2": 2, "p3": 3, "p4": 4}
 MOST_SPECIES, HIGHEST_ZETA = 128, 64
 
 
@@ -49,6 +51,22 @@ class Gaussian(NamedTuple):
     cutoff: float
     zeta: float = 0.0
     lam: float = 0.0
+
+
+class Compact(NamedTuple):
+    """One function of compact support: species indices as in `Gaussian`, a name of `CORES`, ends in Å and degrees."""
+
+    center: int
+    kind: str
+    first: int
+    second: int
+    feature: int
+    core: str
+    asymmetric: bool
+    lower: float
+    upper: float
+    angle_low: float = 0.0
+    angle_high: float = 180.0
 
 
 class Fading(NamedTuple):
@@ -76,6 +94,11 @@ class _Function(ctypes.Structure):
     _fields_ += [(name, ctypes.c_double) for name in ("eta", "shift", "cutoff", "zeta", "lam")]
 
 
+class _Compact(ctypes.Structure):
+    _fields_ = [*_Function._fields_[:5], ("core", ctypes.c_int32), ("asymmetric", ctypes.c_int32)]
+    _fields_ += [(name, ctypes.c_double) for name in ("lower", "upper", "angle_low", "angle_high")]
+
+
 class _Envelope(ctypes.Structure):
     _fields_ = [("kind", ctypes.c_int32), ("order", ctypes.c_int32), ("inner_fraction", ctypes.c_double)]
 
@@ -88,14 +111,18 @@ class SymmetryKernel:
     depend on their number. One kernel may be used by several Python threads.
     """
 
-    def __init__(self, functions: list[Gaussian], weights: list[float], fading: Fading):
+    def __init__(
+        self, functions: list[Gaussian], weights: list[float], fading: Fading, compact: tuple[Compact, ...] = ()
+    ):
         for f in functions:
             _refuse_bad_function(f, len(weights))
+        for f in compact:
+            _refuse_bad_compact(f, len(weights))
         if not 0 <= fading.inner_fraction < 1 or (fading.name == "polynomial" and not 1 <= fading.order <= 4):
             raise ValueError(f"an envelope has 0 <= inner_fraction < 1, and a polynomial an order of 1 to 4: {fading}")
         if len(weights) > MOST_SPECIES:
             raise ValueError(f"at most {MOST_SPECIES} species, not {len(weights)}")
-        self._settings = functions, weights, fading
+        self._settings = functions, weights, fading, compact
         self.n_species = len(weights)
         self._library = library()
         rows = [
@@ -109,6 +136,8 @@ class SymmetryKernel:
             charges.ctypes.data,
             len(rows),
             (_Function * len(rows))(*rows),
+            len(compact),
+            (_Compact * len(compact))(*(_Compact(*compact_numbers(f), *f[7:]) for f in compact)),
             ctypes.byref(envelope),
         )
         if not self.handle:
@@ -228,12 +257,29 @@ def _refuse_bad_network(network: PlainNetwork, n_features: int) -> None:
         raise ValueError(f"one activation a layer, of {', '.join(ACTIVATIONS)}, not {network.activations}")
 
 
-def _refuse_bad_function(f: Gaussian, n_species: int) -> None:
+def compact_numbers(f: Compact) -> tuple[int, int, int, int, int, int, int]:
+    """The whole numbers of a compact function as the compiled library counts kinds and cores."""
+    return f.center, KINDS[f.kind], f.first, f.second, f.feature, CORES[f.core], int(f.asymmetric)
+
+
+def _refuse_bad_places(f: Gaussian | Compact, n_species: int) -> None:
     neighbors = (f.first,) if f.kind == "radial" else (f.first, f.second)
     if not 0 <= f.center < n_species or not all(-1 <= s < n_species for s in neighbors) or f.feature < 0:
         raise ValueError(f"species must be within 0 and {n_species - 1} (neighbors: or -1), not those of {f}")
     if len(neighbors) == 2 and (f.first < 0) != (f.second < 0):
         raise ValueError(f"both neighbors are weighted, or none: {f}")
+
+
+def _refuse_bad_compact(f: Compact, n_species: int) -> None:
+    _refuse_bad_places(f, n_species)
+    if not (np.isfinite(f[7:]).all() and 0 < f.upper > f.lower and f.angle_low < f.angle_high):
+        raise ValueError(f"intervals end after they begin, that of distances above 0, and all is finite: {f}")
+    if f.core not in CORES:
+        raise ValueError(f"a core is one of {', '.join(CORES)}: {f}")
+
+
+def _refuse_bad_function(f: Gaussian, n_species: int) -> None:
+    _refuse_bad_places(f, n_species)
     if not (f.cutoff > 0 and np.isfinite([f.eta, f.shift, f.cutoff, f.zeta, f.lam]).all() and f.eta >= 0):
         raise ValueError(f"eta must be 0 or more, the cutoff above 0 and all finite: {f}")
     if f.kind != "radial" and not 0 <= f.zeta <= HIGHEST_ZETA:

@@ -3,6 +3,7 @@
 // For each atom and each cutoff the neighbors inside are laid out species by species; the functions are summed (forward
 // sweep), then the slopes dE/dG go back to dE/dr_ij (reverse sweep) over what the forward sweep left: every exponential
 // is computed once a step, and no derivative of a single function ever exists.
+#include "symmetry_compact.hpp"
 #include "symmetry_evaluate.hpp"
 #include "symmetry_triplets.hpp"
 #include "symmetry_wide.hpp"
@@ -47,14 +48,18 @@ bool gather_star(const SymmetryJob &job, const Shell &shell, const Fade &fading,
   const cambrian_stars &stars = job.stars;
   const int64_t begin = stars.first[atom], n_edges = stars.first[atom + 1] - begin;
   int *inside = space.inside.hold(2 * n_edges), *kind = inside + n_edges, n = 0;
+  double *squares = space.squares.hold(n_edges);
   int count[kMostSpecies] = {};
   const double limit = shell.cutoff * shell.cutoff;
   for (int64_t e = 0; e < n_edges; ++e) {
     const double *r = stars.r_ij + 3 * (begin + e);
-    if (!(r[0] * r[0] + r[1] * r[1] + r[2] * r[2] < limit)) continue;
-    const int species = int(stars.species[stars.neighbor[begin + e]]);
-    inside[n] = int(e), kind[n++] = species;
-    ++count[shell.weighted ? 0 : species];
+    squares[e] = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
+    if (squares[e] < limit) inside[n++] = int(e);
+  }
+  if (shell.windows.n) sort_by(squares, inside, n);
+  for (int i = 0; i < n; ++i) {
+    kind[i] = int(stars.species[stars.neighbor[begin + inside[i]]]);
+    ++count[shell.weighted ? 0 : kind[i]];
   }
   Star &s = space.star;
   int next[kMostSpecies], total = 0;
@@ -120,6 +125,10 @@ void look_at_shell(const Shell &shell, const Fade &fading, Space &space, double 
   }
   WideCursor wide;
   for (const Wide &w : shell.wides) look_at_wide(shell, w, space, wide, row);
+  if (shell.windows.n) fill_windows(shell, space);
+  if (!row) return;
+  for (const CompactRadial &r : shell.compact_radials) look_at_compact(shell, r, space, row);
+  for (const Compact &g : shell.compacts) g.narrow ? look_at_compact<true>(shell, g, space, row) : look_at_compact<false>(shell, g, space, row);
 }
 
 void clear_pulls(Star &s) {
@@ -154,6 +163,8 @@ void pull_shell(const SymmetryJob &job, const Shell &shell, const Fade &fading, 
   }
   WideCursor wide;
   for (const Wide &w : shell.wides) pull_wide(shell, w, space, wide, slope);
+  for (const CompactRadial &r : shell.compact_radials) pull_compact(shell, r, space, slope);
+  for (const Compact &g : shell.compacts) pull_compact(shell, g, space, slope, 0, g.uses.n);
   emit(space.star, job.pull, 1);
 }
 
@@ -191,6 +202,9 @@ void differentiate_shell(const SymmetryJob &job, const Shell &shell, const Fade 
     for (const WideUse &use : w.uses) single(use.feature, [&] { pull_wide(shell, w, space, next = wide, one); });
     wide = next;
   }
+  for (const CompactRadial &r : shell.compact_radials) single(r.feature, [&] { pull_compact(shell, r, space, one); });
+  for (const Compact &g : shell.compacts)
+    for (int u = 0; u < g.uses.n; ++u) single(g.uses.at[u].feature, [&] { pull_compact(shell, g, space, one, u, u + 1); });
 }
 
 void run_atom(const SymmetryJob &job, int64_t atom, Spaces &spaces) {

@@ -1,6 +1,7 @@
 // Grouping: by central element, by cutoff (a shell), by kind and pair of species, by gaussian, by angular combination.
 //
 //     narrow, wide of broken zeta     Triplets: one exponential a gaussian and triplet, one power a combination
+//     compact                         one shell: neighbors by distance, so that a window is some of them in a row
 //     wide of whole zeta              (1 + lam c)^zeta = sum_p C(zeta, p) lam^p c^p,  c^p = sum of multinomials, so
 //                                     sum_jk w_j w_k c^p = sum_{a+b+c=p} p!/(a! b! c!) A_abc B_abc: moments, no pairs
 #include "symmetry_plan.hpp"
@@ -29,6 +30,7 @@ struct Owner {
 namespace {
 
 using Function = cambrian_symmetry_function;
+using Small = cambrian_compact_function;
 using Gaussian = std::pair<double, double>;
 
 double choose(int n, int k) {
@@ -139,40 +141,118 @@ Shell shell_of(double cutoff, bool weighted, const std::vector<Function> &functi
   for (const auto &[segment, uses] : radials) found.push_back({segment, owner.keep(uses)});
   std::vector<Triplets> triplets;
   for (const auto &[key, members] : groups) triplets.push_back(triplets_of(members, owner));
-  return {cutoff, weighted, weighted ? 1 : n_species, owner.keep(found), owner.keep(triplets), wides_of(wide, owner)};
+  return {cutoff, weighted, weighted ? 1 : n_species, owner.keep(found), owner.keep(triplets), wides_of(wide, owner), {}, {}, {}};
 }
 
-Center center_of(int species, int64_t n, const Function *functions, int n_species, Owner &owner) {
+Bell bell_of(int order, Owner &owner) {
+  const int n = order;
+  std::vector<double> coefficients;
+  for (int k = 0; k <= n; ++k) coefficients.push_back((k % 2 ? -1 : 1) * choose(n + k, k) * choose(2 * n + 1, n - k));
+  return {order, owner.keep(coefficients).at, -(2 * n + 1) * choose(2 * n, n)};
+}
+
+Interval interval_of(int core, double low, double high, Owner &owner) {
+  return {bell_of(core, owner), 0.5 * (low + high), 2 / (high - low)};
+}
+
+// A(t) = A(1) - A''(0) (t - 1) at 0 degrees, A(-1) + A''(pi) (t + 1) at 180: of g only order 1 and the exponential bend.
+End end_of(const Small &f, double degrees, double inverse) {
+  const bool inside = f.angle_low + f.angle_high == 2 * degrees, edge = f.angle_low == degrees || f.angle_high == degrees;
+  const double top = f.core == 1 ? -6 : f.core == 0 ? -2 : 0, foot = f.core == 1 ? 6 : 0;
+  return {inside ? 1. : 0., (inside ? top : edge ? foot : 0) * inverse * inverse};
+}
+
+Hill hill_of(const Small &f, Owner &owner) {
+  constexpr double radian = 3.14159265358979323846 / 180;
+  const Interval interval = interval_of(f.core, radian * f.angle_low, radian * f.angle_high, owner);
+  return {interval, end_of(f, 0, interval.inverse), end_of(f, 180, interval.inverse)};
+}
+
+using Shape = std::tuple<int, int, double, double>;  // core, asymmetric, ends
+
+Compact compact_of(const std::vector<std::pair<int, Small>> &functions, Owner &owner) {
+  std::vector<Shape> shapes;
+  std::vector<Hill> hills;
+  std::map<int, std::vector<CompactUse>> by_window;
+  for (const auto &[window, f] : functions) {
+    const int at = place(shapes, {f.core, 0, f.angle_low, f.angle_high});
+    if (at == int(hills.size())) hills.push_back(hill_of(f, owner));
+    by_window[window].push_back({at, f.feature});
+  }
+  std::vector<CompactChannel> channels;
+  std::vector<CompactUse> uses;
+  for (const auto &[window, members] : by_window) {
+    channels.push_back({window, int(uses.size()), int(uses.size() + members.size())});
+    uses.insert(uses.end(), members.begin(), members.end());
+  }
+  const Small &f = functions.front().second;
+  return {f.kind == CAMBRIAN_NARROW, f.first, f.second, owner.keep(hills), owner.keep(channels), owner.keep(uses)};
+}
+
+Shell compact_shell_of(bool weighted, const std::vector<Small> &functions, int n_species, Owner &owner) {
+  std::vector<Shape> shapes;
+  std::vector<Window> windows;
+  std::vector<CompactRadial> radials;
+  std::map<std::tuple<int, int, int>, std::vector<std::pair<int, Small>>> groups;
+  double cutoff = 0;
+  for (Small f : functions) {
+    if (weighted) f.first = f.second = 0;
+    if (f.first > f.second && f.kind != CAMBRIAN_RADIAL) std::swap(f.first, f.second);
+    cutoff = std::max(cutoff, f.upper);
+    const int at = place(shapes, {f.core, f.asymmetric != 0, f.lower, f.upper});
+    if (at == int(windows.size()))
+      windows.push_back({interval_of(f.core, f.lower, f.upper, owner), f.asymmetric != 0, f.lower, f.upper});
+    if (f.kind == CAMBRIAN_RADIAL)
+      radials.push_back({f.first, at, f.feature});
+    else
+      groups[{f.kind, f.first, f.second}].push_back({at, f});
+  }
+  std::vector<Compact> compacts;
+  for (const auto &[key, members] : groups) compacts.push_back(compact_of(members, owner));
+  return {cutoff, weighted, weighted ? 1 : n_species, {}, {}, {}, owner.keep(windows), owner.keep(radials), owner.keep(compacts)};
+}
+
+template <class F>
+std::vector<F> of_center(int species, int64_t n, const F *functions, int &n_features) {
+  std::vector<F> found;
+  for (int64_t i = 0; i < n; ++i) {
+    if (functions[i].center != species) continue;
+    found.push_back(functions[i]);
+    n_features = std::max(n_features, functions[i].feature + 1);
+  }
+  return found;
+}
+
+Center center_of(const std::vector<Function> &functions, const std::vector<Small> &compact, int n_features, int n_species,
+                 Owner &owner) {
   std::map<std::pair<double, bool>, std::vector<Function>> shells;
-  int n_features = 0;
-  for (int64_t i = 0; i < n; ++i)
-    if (functions[i].center == species) {
-      shells[{functions[i].cutoff, functions[i].first < 0}].push_back(functions[i]);
-      n_features = std::max(n_features, functions[i].feature + 1);
-    }
+  std::map<bool, std::vector<Small>> compact_shells;
+  for (const Function &f : functions) shells[{f.cutoff, f.first < 0}].push_back(f);
+  for (const Small &f : compact) compact_shells[f.first < 0].push_back(f);
   std::vector<Shell> found;
   for (const auto &[key, members] : shells) found.push_back(shell_of(key.first, key.second, members, n_species, owner));
+  for (const auto &[weighted, members] : compact_shells) found.push_back(compact_shell_of(weighted, members, n_species, owner));
   return {owner.keep(found), n_features};
 }
 
 Envelope envelope_of(const cambrian_envelope &e, Owner &owner) {
-  const int n = e.order;
-  std::vector<double> coefficients;
-  double slope = -(2 * n + 1) * choose(2 * n, n);
-  for (int k = 0; k <= n; ++k) coefficients.push_back((k % 2 ? -1 : 1) * choose(n + k, k) * choose(2 * n + 1, n - k));
-  return {e.kind, n, e.inner_fraction, owner.keep(coefficients).at, slope};
+  return {e.kind, e.inner_fraction, bell_of(e.kind == CAMBRIAN_POLYNOMIAL ? e.order : 0, owner)};
 }
 
 }  // namespace
 
 const Plan *build_plan(int n_species, const double *weight, int64_t n_functions, const cambrian_symmetry_function *functions,
-                       const cambrian_envelope &envelope, Owner *&owner) {
+                       int64_t n_compact, const cambrian_compact_function *compact, const cambrian_envelope &envelope,
+                       Owner *&owner) {
   auto made = std::make_unique<Owner>();
   std::vector<Center> centers;
   int n_features = 0;
   for (int s = 0; s < n_species; ++s) {
-    centers.push_back(center_of(s, n_functions, functions, n_species, *made));
-    n_features = std::max(n_features, centers.back().n_features);
+    int n_own = 0;
+    const auto own = of_center(s, n_functions, functions, n_own);
+    const auto own_compact = of_center(s, n_compact, compact, n_own);
+    centers.push_back(center_of(own, own_compact, n_own, n_species, *made));
+    n_features = std::max(n_features, n_own);
   }
   const double *weights = made->keep(std::vector<double>(weight, weight + n_species)).at;
   made->plan = {n_species, n_features, weights, made->keep(centers).at, envelope_of(envelope, *made)};

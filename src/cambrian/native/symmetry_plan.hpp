@@ -62,6 +62,52 @@ struct Wide {  // wide functions of whole zeta, with moments of all degrees up t
   List<WideUse> uses;  // by channel, then by species: neighbors in the list share the sums I_p
 };
 
+struct Bell {  // g(x): 1 at 0, zero from 1 on
+  int order;                   // of the polynomial; 0: the exponential
+  const double *coefficients;  // of the polynomial
+  double slope;                // of the polynomial: g' = slope x^n (1-x)^n
+};
+
+struct Interval {  // g(|r - middle| / half)
+  Bell bell;
+  double middle, inverse;  // inverse: 1 / half
+};
+
+struct Window {  // an interval of distances
+  Interval interval;
+  bool asymmetric;  // g(x (2 - x))
+  double lower, upper;
+};
+
+struct End {  // an angle's factor where the three atoms are in line: value + slope (1 - |cos|)
+  double value, slope;
+};
+
+struct Hill {  // an interval of angles
+  Interval interval;
+  End folded, straight;  // at 0 and 180 degrees
+};
+
+struct CompactRadial {
+  int segment, window, feature;
+};
+
+struct CompactUse {
+  int hill, feature;
+};
+
+struct CompactChannel {  // one window of a group of pairs, and the functions that have it
+  int window, first, last;
+};
+
+struct Compact {  // compact functions of one pair of species
+  bool narrow;
+  int first, second;
+  List<Hill> hills;
+  List<CompactChannel> channels;
+  List<CompactUse> uses;
+};
+
 struct Shell {  // neighbors within one cutoff; weighted: all as one species, each counting by its weight
   double cutoff;
   bool weighted;
@@ -69,6 +115,9 @@ struct Shell {  // neighbors within one cutoff; weighted: all as one species, ea
   List<Radial> radials;
   List<Triplets> triplets;
   List<Wide> wides;
+  List<Window> windows;  // of compact functions: where there are any, neighbors stand by distance
+  List<CompactRadial> compact_radials;
+  List<Compact> compacts;
 };
 
 struct Center {
@@ -77,10 +126,9 @@ struct Center {
 };
 
 struct Envelope {
-  int kind, order;
+  int kind;
   double inner_fraction;
-  const double *coefficients;  // of the polynomial
-  double slope;                // of the polynomial: f' = slope x^n (1-x)^n
+  Bell bell;  // of the exponential and the polynomial
 };
 
 struct Plan {
@@ -95,11 +143,12 @@ constexpr int n_monomials(int degree) { return (degree + 1) * (degree + 2) / 2; 
 constexpr int first_monomial(int degree) { return degree * (degree + 1) * (degree + 2) / 6; }
 constexpr int monomial(int degree, int b, int c) { return b * (degree + 1) - b * (b - 1) / 2 + c; }
 
-constexpr int kMostDegree = 64, kMostSpecies = 128;
+constexpr int kMostDegree = 64, kMostSpecies = 128, kMostOrder = 4;
 
 struct Owner;
 const Plan *build_plan(int n_species, const double *weight, int64_t n_functions, const cambrian_symmetry_function *functions,
-                       const cambrian_envelope &envelope, Owner *&owner);
+                       int64_t n_compact, const cambrian_compact_function *compact, const cambrian_envelope &envelope,
+                       Owner *&owner);
 void free_plan(Owner *owner);
 
 }  // namespace cambrian

@@ -27,15 +27,15 @@ inline vec exponential(vec x) {
 }
 
 struct Fade {  // an envelope for one cutoff
-  int kind, order;
-  double inner, rate, inverse, slope;  // rate: 1 / (cutoff - inner)
-  const double *coefficients;
+  int kind;
+  double inner, rate;  // rate: 1 / (cutoff - inner)
+  Bell bell;
 };
 
 inline Fade fade_of(const Envelope &e, double cutoff) {
   const bool flat = e.kind == CAMBRIAN_COSINE || e.kind == CAMBRIAN_EXPONENTIAL || e.kind == CAMBRIAN_POLYNOMIAL;
   const double inner = flat ? e.inner_fraction * cutoff : 0;
-  return {e.kind, e.order, inner, 1 / (cutoff - inner), 1 / cutoff, e.slope, e.coefficients};
+  return {e.kind, inner, 1 / (cutoff - inner), e.bell};
 }
 
 inline void tanh_cube(vec y, vec &value, vec &slope) {  // continued fraction of tanh to nine levels: exact within 0..1
@@ -47,9 +47,16 @@ inline void tanh_cube(vec y, vec &value, vec &slope) {  // continued fraction of
   slope = 3 * square * (1 - square);
 }
 
-inline void polynomial(const Fade &e, vec x, vec &value, vec &slope) {
+// g and g' for x within 0 and 1.
+inline void ring(const Bell &e, vec x, vec &value, vec &slope) {
+  if (e.order == 0) {
+    const vec inverse = 1 / larger(1 - x * x, all(1e-3));
+    value = exponential(1 - inverse);
+    slope = -2 * x * inverse * inverse * value;
+    return;
+  }
   const mask near = x < all(0.5);
-  const vec y = near ? x : 1 - x;  // f(x) = 1 - f(1 - x): both ends to the last digit
+  const vec y = near ? x : 1 - x;  // g(x) = 1 - g(1 - x): both ends to the last digit
   vec sum = all(0), power = all(1), both = all(1);
   for (int k = e.order; k >= 0; --k) sum = sum * y + e.coefficients[k];
   for (int k = 0; k < e.order; ++k) power *= y, both *= x * (1 - x);
@@ -79,14 +86,9 @@ inline void fade(const Fade &e, vec r, vec &value, vec &slope) {
       slope *= -norm * e.rate;
       return;
     }
-    case CAMBRIAN_EXPONENTIAL: {
-      const vec inverse = 1 / larger(1 - x * x, all(1e-3));
-      value = exponential(1 - inverse);
-      slope = -2 * e.rate * x * inverse * inverse * value;
-      return;
-    }
+    case CAMBRIAN_EXPONENTIAL:
     case CAMBRIAN_POLYNOMIAL:
-      polynomial(e, x, value, slope);
+      ring(e.bell, x, value, slope);
       slope *= e.rate;
       return;
     default:

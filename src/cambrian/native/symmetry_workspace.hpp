@@ -1,10 +1,9 @@
 // A thread's memory: the neighbors of one atom within one cutoff, and what the forward sweep leaves for the reverse one.
 // Part of symmetry_kernel.cpp.
 #pragma once
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
+#include "pool.hpp"
 #include "symmetry_job.hpp"
 #include "symmetry_windows.hpp"
 
@@ -13,25 +12,6 @@ using namespace cambrian;
 namespace {
 
 typedef double quad __attribute__((vector_size(32), may_alias));
-
-template <class T>
-struct Pool {  // grows, never shrinks, kept between calls: page faults cost more than a small structure
-  T *at = nullptr;
-  size_t size = 0;
-  T *hold(size_t n, size_t used = 0) {
-    if (n > size) {
-      const size_t grown = (n + n / 2 + 64) * sizeof(T);
-      T *fresh = static_cast<T *>(std::aligned_alloc(64, (grown + 63) / 64 * 64));
-      if (!fresh) throw std::bad_alloc();
-      if (used) std::memcpy(static_cast<void *>(fresh), at, used * sizeof(T));
-      std::free(at);
-      at = fresh;
-      size = grown / sizeof(T);
-    }
-    return at;
-  }
-  ~Pool() { std::free(at); }
-};
 
 constexpr double kFar = 1e6;             // angstrom: where padding stands
 constexpr int kRecord = 8;  // n_x n_y n_z r f f'/r 1/r, and one to spare
@@ -56,6 +36,19 @@ struct Sums {  // of W triplets over channels: D, D_1 without and with r_s, and 
   vec all, eta, shift, turn;
 };
 
+struct Sight {  // of j and W neighbors k: the third side, and which of them make a pair
+  vec apart, inverse, cosine, open;
+};
+
+struct Meeting {  // a window that j lies in, and the blocks of k that do too
+  int channel, from, to;
+  double value, slope;  // of j: C and C'/r
+};
+
+struct Push {  // on W neighbors k, see symmetry_compact.hpp
+  vec along_j, along_k, cross;
+};
+
 struct Slope {  // of a function: what multiplies (1 + lam c)^zeta, and (1 + lam c)^(zeta-1) in the derivative by c
   double power, bend;
 };
@@ -73,7 +66,11 @@ struct Space {  // what a thread works in: one atom and shell
   Pool<vec> exponentials;  // of every block and channel
   Pool<vec> windows;       // w and (dw/dr)/r of wide channels
   Pool<double> moments;    // A by segment, channel and monomial
-  Pool<int> inside;
+  Pool<int> inside, reach;  // reach: of each window in each segment, its blocks
+  Pool<double> squares;
+  Pool<Sight> sights;
+  Pool<Meeting> meetings;
+  Pool<Push> pushes;
   Pool<vec> sums, run;
   Pool<Sums> along_run;
   Pool<Slope> slopes;

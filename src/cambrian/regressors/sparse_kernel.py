@@ -22,7 +22,7 @@ from cambrian.contracts.fused import Watched
 from cambrian.contracts.regressor import BasisRegressor
 from cambrian.errors import UserError
 from cambrian.graph import Graph
-from cambrian.math.point_kernels import PointKernel, PowerKernel
+from cambrian.math.point_kernels import PointKernel, PowerKernel, SquaredExponential
 from cambrian.math.sparse_factor import factor, grown, left_open
 from cambrian.math.sparse_points import FarthestPoints, PointChoice
 from cambrian.native.sparse_kernel import PowerSums
@@ -230,28 +230,31 @@ class SparseKernel(BasisRegressor):
         return self._forms
 
     def compiled(self) -> CompiledPart | None:
-        """Points and coefficients, species by species, for a power kernel."""
-        sums = self.power_sums()
-        if sums is None:
-            return None
-        return CompiledPart.of(
-            "points", exponent=sums.exponent, first=sums.first, points=sums.points, coefficients=sums.coefficients
-        )
+        """Points and coefficients, species by species, of both kernels."""
+        sums, kernel = self.power_sums(), self.kernel
+        if sums is not None:
+            return CompiledPart.of(
+                "points", exponent=sums.exponent, first=sums.first, points=sums.points, coefficients=sums.coefficients
+            )
+        if isinstance(kernel, SquaredExponential) and len(self.points):
+            return CompiledPart.of("gaussian_points", length=float(kernel.length), **self._by_species(self.points))
+        return None
 
     def power_sums(self) -> PowerSums | None:
         """The points as unit vectors, species by species, for a power kernel."""
         kernel = self.kernel
         if not isinstance(kernel, PowerKernel) or not len(self.points):
             return None
-        with torch.no_grad():
-            order = torch.argsort(self.point_species, stable=True)
-            counts = torch.bincount(self.point_species, minlength=int(self.n_species))
-            return PowerSums(
-                exponent=float(kernel.exponent),
-                first=np.concatenate([[0], counts.cumsum(0).numpy()]).astype(np.int64),
-                points=np.ascontiguousarray(kernel.coordinates(self.points)[order].double().numpy()),
-                coefficients=np.ascontiguousarray(self.coefficients[order].double().numpy()),
-            )
+        return PowerSums(exponent=float(kernel.exponent), **self._by_species(kernel.coordinates(self.points)))
+
+    def _by_species(self, points: Float[Tensor, "points features"]) -> dict[str, np.ndarray]:
+        order = torch.argsort(self.point_species, stable=True)
+        counts = torch.bincount(self.point_species, minlength=int(self.n_species))
+        return {
+            "first": np.concatenate([[0], counts.cumsum(0).numpy()]).astype(np.int64),
+            "points": np.ascontiguousarray(points.detach()[order].double().numpy()),
+            "coefficients": np.ascontiguousarray(self.coefficients.detach()[order].double().numpy()),
+        }
 
     def unlikeness(
         self, features: Float[Tensor, "rows features"], species: Int[Tensor, "rows"]
