@@ -10,13 +10,18 @@ from compiled_runs import close, domain, members, opened, require_same, truth
 from contracts.subjects import dataset, names, of_contract, shake, subject, usual_atoms
 
 from cambrian.classical.element_shifts import ElementShifts
-from cambrian.contracts import Committee, Descriptor, DescriptorPotential, Potential
+from cambrian.contracts import Committee, Descriptor, DescriptorPotential, Frozen, Potential
 from cambrian.contracts.grade import grade, keep_active_set
 from cambrian.data import Dataset
 from cambrian.deploy.compiled import not_compiled
+from cambrian.descriptors.acsf import ACSF
 from cambrian.descriptors.aev import AEV
+from cambrian.descriptors.so4_bispectrum import SO4Bispectrum
 from cambrian.graph import graph_of
 from cambrian.math.envelopes import CosineEnvelope, ExponentialEnvelope, PolynomialEnvelope
+from cambrian.math.point_kernels import SquaredExponential
+from cambrian.math.symmetry_grids import CenteredIntervals, ImbalzanoCentered, ShiftedIntervals
+from cambrian.math.symmetry_sets import CompactNarrow, CompactRadial, CompactWide, Radial, Weighted
 from cambrian.native.library import available, set_threads
 from cambrian.networks.three_body_kernel import ThreeBodyKernel
 from cambrian.networks.two_body_kernel import TwoBodyKernel
@@ -29,6 +34,8 @@ from cambrian.recipes.qsnap import qsnap
 from cambrian.recipes.snap import snap
 from cambrian.recipes.snap_nn import snap_nn
 from cambrian.recipes.wacsf import wacsf
+from cambrian.regressors.neural import NeuralRegressor
+from cambrian.regressors.sparse_kernel import SparseKernel
 
 pytestmark = pytest.mark.skipif(not available(), reason="the compiled kernels are not installed")
 
@@ -36,6 +43,13 @@ WEIGHTS = {"H": 0.4, "C": 1.0, "O": 0.7}
 RECIPES = {
     "snap": lambda: snap(cutoff=3.4, two_j_max=4, radii={"H": 0.4, "C": 0.5, "O": 0.45}, weights=WEIGHTS),
     "qsnap": lambda: qsnap(cutoff=3.3, two_j_max=3),
+    "snap by elements": lambda: snap(cutoff=3.4, two_j_max=3, weights=WEIGHTS, chem=True),
+    "nodes by elements": lambda: (
+        DescriptorPotential(
+            SO4Bispectrum(cutoff=3.2, two_j_max=3, chem=True, wselfall=True), NeuralRegressor(hidden=(5,))
+        ),
+        None,
+    ),
     "snap_nn": lambda: snap_nn(cutoff=3.2, two_j_max=4, hidden=(7, 5)),
     "ace": lambda: ace(cutoff=3.5, n_max=[5, 3, 2], l_max=[0, 2, 1], degree=None),
     "mtp": lambda: mtp(cutoff=3.4, level=8, n_radial=5),
@@ -51,6 +65,11 @@ RECIPES = {
         three_body=ThreeBodyKernel(cutoff=2.8, n_points=4, envelope=ExponentialEnvelope(inner_fraction=0.1)),
     ),
     "hdnnp": lambda: hdnnp(cutoff=3.6, n_radial=4, n_angular=2, zetas=(1, 2.5), hidden=(6, 5)),
+    "compact hdnnp": lambda: (DescriptorPotential(compact(), NeuralRegressor(hidden=(6, 5))), None),
+    "gaussian points": lambda: (
+        DescriptorPotential(compact(), SparseKernel(n_points=7, kernel=SquaredExponential(length=1.3))),
+        None,
+    ),
     "ani": lambda: ani(descriptor=shells(), hidden=(6, 5), activation="celu"),
     "ani whitened": lambda: ani(descriptor=shells(zeta=8.0, elements=["O", "N", "H", "C"]), whitening=0.1),
     "wacsf": lambda: wacsf(cutoff=3.6, n_radial=3, n_angular=2, hidden=(6, 4)),
@@ -59,6 +78,18 @@ RECIPES = {
 
 def shells(**others) -> AEV:
     return AEV(cutoff=3.4, n_radial=3, eta=3.0, angular_cutoff=2.9, n_shells=2, angular_eta=2.0, n_angles=3, **others)
+
+
+def compact() -> ACSF:
+    """Compact functions of every kind, some weighted, beside one of the others."""
+    sets = [
+        CompactRadial(ShiftedIntervals(3)),
+        CompactNarrow(CenteredIntervals(2), n_angles=3),
+        CompactWide(ShiftedIntervals(2), core="e", asymmetric=True),
+        Weighted(CompactWide(CenteredIntervals(2), n_angles=2, core="p1")),
+        Radial(ImbalzanoCentered(2)),
+    ]
+    return ACSF(cutoff=3.6, functions=sets)
 
 
 def labelled() -> Dataset:
@@ -111,7 +142,7 @@ def test_recipes_with_repulsion_and_shifts(name, tmp_path):
     potential = made(name)
     deployed = require_same(potential, [*usual_atoms(), *close_by()], tmp_path)
     assert deployed.elements == ["H", "C", "O"]
-    assert "ZBL" in deployed.summary
+    assert "ZBL" in deployed.summary or not any(isinstance(term, Frozen) for term in potential.terms())
     assert "ElementShifts" in deployed.summary
 
 
@@ -155,7 +186,7 @@ def test_terms_beside_a_committee_belong_to_every_member(tmp_path):
         close(found.pull, pull, 1e-10)
 
 
-@pytest.mark.parametrize("name", ["snap", "qsnap", "ace", "gap"])
+@pytest.mark.parametrize("name", ["snap", "qsnap", "ace", "gap", "snap by elements"])
 def test_grade_is_that_of_the_active_set(name, tmp_path):
     potential = made(name)
     term = next(t for t in potential.terms() if isinstance(t, DescriptorPotential))
@@ -212,7 +243,7 @@ def test_python_threads_and_kernel_threads_change_nothing(tmp_path):
         set_threads(0)
 
 
-@pytest.mark.parametrize("name", ["snap", "gap", "hdnnp", "ani", "mtp"])
+@pytest.mark.parametrize("name", ["snap", "gap", "hdnnp", "ani", "mtp", "snap by elements", "compact hdnnp"])
 def test_empty_domains_and_lone_atoms(name, tmp_path):
     deployed = opened(made(name), tmp_path)
     nothing = np.zeros(1, np.int64), np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0, np.int64)
