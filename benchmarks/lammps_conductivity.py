@@ -8,7 +8,7 @@
 by axis, J the heat flux by volume. Independent runs at constant energy, each after an equilibration of its own with
 velocities of its own; value and error are mean and standard error over runs and axes, read and integrated by
 cambrian.math.transport: the mean of the running integral over 20 to 80 % of the window. Argon: the solid of
-examples/lammps at 70 K, 108 atoms, 800 ps a run, by ours and by `pair_style lj/smooth/linear`. Silicon: 216 atoms at
+examples/lammps at 70 K, 108 atoms, 400 ps a run, by ours and by `pair_style lj/smooth/linear`. Silicon: 216 atoms at
 1000 K, 125 ps a run at 2 fs. J comes from the per-atom virials with nine components (`centroid/stress/atom`);
 `symmetric` is what the six of `stress/atom` give on the same trajectories. What has finished is not run again.
 """
@@ -100,7 +100,7 @@ class Solid:
         return heat_conduction(columns, interval, round(window / interval) + 1).times(unit)
 
 
-ARGON = Solid(("fcc", 5.376), 3, 39.948, 70.0, 0.004, 10, 32.0, 800.0, 8.0)
+ARGON = Solid(("fcc", 5.376), 3, 39.948, 70.0, 0.004, 10, 32.0, 400.0, 16.0)
 
 
 def silicon(lattice: float) -> Solid:

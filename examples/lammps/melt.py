@@ -41,9 +41,9 @@ def draw(curves, file):
     for k, r in enumerate(MEASURED):
         above.axvline(r, color="#e0843a", linestyle=":", zorder=0, label="" if k else "peaks by X-rays")
     above.set(ylabel="g(r)", xlim=(1.5, curves[0][1].max()), ylim=(0, None))
-    above.legend(frameon=False)
+    above.legend(edgecolor="none", framealpha=1)
     under.axvline(SHELL, color="0.8", linewidth=0.8, zorder=0)
-    under.set(xlabel="r, Å", ylabel="neighbors below r", ylim=(0, 40))
+    under.set(xlabel="r, Å", ylabel="neighbors below r", ylim=(0, 20))
     for axes in (above, under):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, dpi=150)
