@@ -33,10 +33,11 @@ def same_edges(a, b) -> bool:
 
 @pytest.mark.parametrize("pbc", list(itertools.product([True, False], repeat=3)))
 @pytest.mark.parametrize("cutoff", [1.0, 3.0, 9.0])  # up to three cell lengths
-def test_edges_are_those_of_ase(pbc, cutoff):
+@pytest.mark.parametrize("make", [graph_of, lambda atoms, cutoff: NeighborList(cutoff).graph(atoms)])
+def test_edges_are_those_of_ase(pbc, cutoff, make):
     for seed in range(3):
         atoms = triclinic(seed, pbc=pbc)
-        graph = graph_of(atoms, cutoff)
+        graph = make(atoms, cutoff)
         i, j, shift = ase.neighborlist.neighbor_list("ijS", atoms, cutoff)
         assert edges(graph) == set(map(tuple, np.column_stack([i, j, shift]).tolist()))
         assert graph.n_edges == len(i)
