@@ -1,13 +1,17 @@
 """Every potential that has a compiled form, as `deploy --to lammps` writes it, gives in LAMMPS what evaluate gives."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase import Atoms
 from compiled_runs import members
-from contracts.subjects import dataset, names, subject
+from contracts.subjects import dataset, names, subject, usual_atoms
 from lammps_plugin.structures import turned
 from lammps_runs import computed, gathered, lammps_module, session
+from native.test_deployed import made
 
+from cambrian.contracts import Potential
 from cambrian.contracts.evaluate import evaluate
 from cambrian.deploy.compiled import not_compiled
 from cambrian.deploy.lammps import deploy
@@ -34,12 +38,22 @@ def test_lammps_gives_what_evaluate_gives(name, tmp_path, monkeypatch):
     if not_compiled(s.potential) or not any(list(m.terms()) for m in members(s.potential)):
         pytest.skip("no compiled form")
     monkeypatch.chdir(tmp_path)
-    deploy(s.potential, tmp_path)
-    elements = symbols(s.potential.elements)
-    for given in s.atoms:
+    require_same_in_lammps(s.potential, s.atoms, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["snap by elements", "nodes by elements", "compact hdnnp", "gaussian points"])
+def test_what_the_examples_do_not_hold(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    require_same_in_lammps(made(name), usual_atoms(), tmp_path)
+
+
+def require_same_in_lammps(potential: Potential, structures: tuple[Atoms, ...], folder: Path) -> None:
+    deploy(potential, folder)
+    elements = symbols(potential.elements)
+    for given in structures:
         atoms = Atoms(given.symbols, given.positions, cell=given.cell, pbc=given.pbc)
-        truth = evaluate(s.potential, graph_of(atoms, s.potential.cutoff), virials=True)
-        lines = [line for line in (tmp_path / "in.lammps").read_text().splitlines() if line and line[0] != "#"]
+        truth = evaluate(potential, graph_of(atoms, potential.cutoff), virials=True)
+        lines = [line for line in (folder / "in.lammps").read_text().splitlines() if line and line[0] != "#"]
         with session(atoms, types=elements) as (lmp, frame):
             lmp.commands_list([*lines, *ASKED])
             n = len(atoms)
