@@ -181,10 +181,9 @@ def test_a_folder_it_was_built_in(tmp_path):
     lines = [f"CMAKE_HOME_DIRECTORY:INTERNAL={sources / 'cmake'}", "LAMMPS_SIZES:STRING=bigbig", "PKG_PLUGIN:BOOL=ON"]
     lines += [f"MPI_CXX_COMPILER_INCLUDE_DIRS:STRING={tmp_path};{mpi}"]
     (build / "CMakeCache.txt").write_text("\n".join(lines) + "\n")
-    with pytest.raises(UserError, match="once it has run"):
-        Installation.at(build)
     headers(build / "includes" / "lammps")
     found = Installation.at(build)
+    assert found.headers == sources / "src"  # some versions copy only half of what pair.h includes
     assert (found.version, found.sizes, found.mpi) == (20240829, "BIGBIG", mpi)
     (build / "CMakeCache.txt").write_text("\n".join([*lines, "BUILD_MPI:BOOL=no"]) + "\n")
     assert "no MPI (STUBS)" in Installation.at(build).found

@@ -60,7 +60,8 @@ def build(installation: Installation, output: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:500])
-            raise UserError(f"the plugin does not compile for LAMMPS {installation.version} ({first.strip()})")
+            lacks = "; headers are missing there: name its source tree" if "No such file" in first else ""
+            raise UserError(f"the plugin does not compile for LAMMPS {installation.version} ({first.strip()}){lacks}")
         os.chmod(name, 0o755)
         os.replace(name, output)
     finally:

@@ -70,7 +70,8 @@ class Installation:
         place = _root(program.parent if program else place.absolute())
         said, source = _own_words(place, program)
         headers = _headers(place)
-        version = _version(said) or _version(_version_file(headers, said)) or _dotted(_field(said, "Version"))
+        name = re.search("Massively Parallel Simulator - (.*)", said)
+        version = _version(name[1] if name else _text(headers / "version.h")) or _dotted(_field(said, "Version"))
         if not version:
             raise UserError(f"nothing in {place} says which version of LAMMPS it is: no lmp, no version.h, no .pc file")
         _needs_plugins(said, source)
@@ -110,9 +111,11 @@ def _root(place: Path) -> Path:
 
 
 def _headers(place: Path) -> Path:
-    for inside in ("include/lammps", "includes/lammps", "src", "", "lammps"):
-        if (place / inside / "pair.h").exists() and (place / inside / "lmptype.h").exists():
-            return (place / inside).resolve()
+    built_from = _field(_text(place / "CMakeCache.txt"), "CMAKE_HOME_DIRECTORY:INTERNAL", "=")
+    sources = [Path(built_from).parent / "src"] if built_from else []  # whole, and with version.h
+    for folder in (*sources, *(place / name for name in ("include/lammps", "includes/lammps", "src", "", "lammps"))):
+        if (folder / "pair.h").exists() and (folder / "lmptype.h").exists():
+            return folder.resolve()
     if not place.is_dir():
         raise UserError(f"there is no {place}; name the folder of a LAMMPS, or its executable")
     why = ""
@@ -121,22 +124,20 @@ def _headers(place: Path) -> Path:
             "; LAMMPS installs them only with BUILD_SHARED_LIBS=on: name its source tree or the folder it was built in"
         )
     elif (place / "CMakeCache.txt").exists():
-        why = "; a build has them (includes/lammps) once it has run"
+        why = f", nor {sources[0]}" if sources else ""
     raise UserError(f"{place} holds no headers of LAMMPS: neither include/lammps/pair.h nor src/pair.h is there{why}")
 
 
 def _own_words(place: Path, program: Path | None) -> tuple[str, str]:
     """What a LAMMPS says of its version, sizes and MPI, and where it says so."""
+    built = [file for pattern in ("CMakeCache.txt", "build*/CMakeCache.txt") for file in sorted(place.glob(pattern))]
     for candidate in [program] if program else programs(place):
         if said := help_of(candidate):
-            return said, f"{candidate} -h"
+            return said + _text(candidate.parent / "CMakeCache.txt"), f"{candidate} -h"
     for pattern in ("lib*/pkgconfig/liblammps*.pc", "lib/*/pkgconfig/liblammps*.pc", "pkgconfig/liblammps*.pc"):
         for file in sorted(place.glob(pattern)):
             return _text(file), str(file)
-    for pattern in ("CMakeCache.txt", "build*/CMakeCache.txt"):
-        for file in sorted(place.glob(pattern)):
-            return _text(file), str(file)
-    return "", ""
+    return (_text(built[0]), str(built[0])) if built else ("", "")
 
 
 def _needs_plugins(said: str, source: str) -> None:
@@ -148,12 +149,6 @@ def _needs_plugins(said: str, source: str) -> None:
             f"this LAMMPS loads no plugins, as {source} says: build it with its package PLUGIN "
             "(cmake -D PKG_PLUGIN=on, or make yes-plugin)"
         )
-
-
-def _version_file(headers: Path, said: str) -> str:
-    """The text of version.h, which lies among the sources; installed headers come without it."""
-    home = _field(said, "CMAKE_HOME_DIRECTORY:INTERNAL", "=")
-    return _text(headers / "version.h") or (_text(Path(home).parent / "src" / "version.h") if home else "")
 
 
 def _new_enough(version: int) -> int:
