@@ -14,6 +14,7 @@ from cambrian.contracts import Committee, Descriptor, DescriptorPotential, Froze
 from cambrian.contracts.grade import grade, keep_active_set
 from cambrian.data import Dataset
 from cambrian.deploy.compiled import not_compiled
+from cambrian.descriptors.ace import AtomicClusterExpansion
 from cambrian.descriptors.acsf import ACSF
 from cambrian.descriptors.aev import AEV
 from cambrian.descriptors.so4_bispectrum import SO4Bispectrum
@@ -34,6 +35,7 @@ from cambrian.recipes.qsnap import qsnap
 from cambrian.recipes.snap import snap
 from cambrian.recipes.snap_nn import snap_nn
 from cambrian.recipes.wacsf import wacsf
+from cambrian.regressors.linear import LinearRegressor
 from cambrian.regressors.neural import NeuralRegressor
 from cambrian.regressors.sparse_kernel import SparseKernel
 
@@ -53,13 +55,23 @@ RECIPES = {
     "snap_nn": lambda: snap_nn(cutoff=3.2, two_j_max=4, hidden=(7, 5)),
     "ace": lambda: ace(cutoff=3.5, n_max=[5, 3, 2], l_max=[0, 2, 1], degree=None),
     "mtp": lambda: mtp(cutoff=3.4, level=8, n_radial=5),
-    "gap": lambda: gap(cutoff=3.4, n_max=3, l_max=2, n_points=9, two_body=TwoBodyKernel(cutoff=3.2, n_points=6)),
+    "gap": lambda: gap(
+        cutoff=3.4,
+        n_max=3,
+        l_max=2,
+        n_points=9,
+        two_body=TwoBodyKernel(cutoff=3.2, n_points=6),
+        few_body=DescriptorPotential(
+            AtomicClusterExpansion(cutoff=3.5, n_max=[4, 2, 2], l_max=[0, 2, 1]), LinearRegressor()
+        ),
+    ),
     "gap with triangles": lambda: gap(
         cutoff=3.3,
         n_max=2,
         l_max=3,
         n_points=7,
         zeta=2.5,
+        few_body=None,
         envelope=CosineEnvelope(inner_fraction=0.3),
         two_body=TwoBodyKernel(cutoff=3.0, n_points=5, envelope=PolynomialEnvelope(order=3, inner_fraction=0.21)),
         three_body=ThreeBodyKernel(cutoff=2.8, n_points=4, envelope=ExponentialEnvelope(inner_fraction=0.1)),

@@ -50,8 +50,8 @@ def test_it_learns_and_its_fast_route_agrees(make):
 
 def test_three_kernels_are_fitted_together():
     two, three = TwoBodyKernel(cutoff=5.0, n_points=6), ThreeBodyKernel(cutoff=4.5, n_points=8)
-    potential, _ = gap(n_max=2, l_max=1, n_points=6, two_body=two, three_body=three)
-    alone, _ = gap(n_max=2, l_max=1, n_points=6, two_body=two)
+    potential, _ = gap(n_max=2, l_max=1, n_points=6, two_body=two, few_body=None, three_body=three)
+    alone, _ = gap(n_max=2, l_max=1, n_points=6, two_body=two, few_body=None)
     solver, data = GaussianProcess(energy_sigma=1e-4, force_sigma=1e-3, virial_sigma=1e-3), structures(12)
     errors = [fit(p, data, solver).parts["train"].errors.figures()["force_rmse"] for p in (potential, alone)]
     assert errors[0] < errors[1]

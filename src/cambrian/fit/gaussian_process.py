@@ -69,7 +69,7 @@ class GaussianProcess(Solver):
         virial_sigma: float = 0.05,
         groups: dict[str, dict[str, float]] | None = None,
         optimize: tuple[str, ...] = (),
-        ridge: float = 0.0,
+        ridge: float = 1e-9,
         posterior_up_to: int = 1500,
     ):
         self.sigmas = {"energy": energy_sigma, "force": force_sigma, "virial": virial_sigma}
