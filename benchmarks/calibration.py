@@ -25,7 +25,7 @@ RECIPES = {
     "snap, BayesianRidge": ("snap", ["solver=BayesianRidge"]),
     "snap, AutomaticRelevance": ("snap", ["solver=AutomaticRelevance"]),
     "ace, BayesianRidge": ("ace", ["solver=BayesianRidge", "solver.posterior_up_to=3000"]),
-    "gap, 300 points": ("gap", ["n_points=300"]),
+    "gap, 300 points": ("gap", ["n_points=300", "few_body=null"]),
     "flare": ("flare", []),
 }
 

@@ -2,7 +2,7 @@
 
     python benchmarks/gap_accuracy.py [Si] [Li] [--n-points 1000] [--data ../shared/data]
 
-The data are those of Zuo et al., J. Phys. Chem. A 124, 731 (2020); the defaults were chosen on a held-out fifth of
+The data are those of Zuo et al., J. Phys. Chem. A 124, 731 (2020); the defaults were chosen on
 silicon's training file, never on a test file. The paper's own GAP is quoted as 2.9 meV/atom and 0.07 eV/Å (mean
 absolute errors) for silicon, 0.49 and 0.01 for lithium.
 """

@@ -126,6 +126,7 @@ def ours(options, train: Dataset, test: Dataset, steps: list[Atoms]) -> dict:
         l_max=options.l_max,
         zeta=options.zeta,
         n_points=options.n_points,
+        few_body=None,
         repulsion=None,
         solver=GaussianProcess(energy_sigma=energy, force_sigma=force, virial_sigma=virial),
     )
@@ -187,7 +188,7 @@ def growth() -> None:
             images.append(atoms)
         train = Dataset([Structure(a) for a in images])
         size = {name: now[name] for name in ("cutoff", "n_max", "l_max")}
-        potential, _ = gap(**size, n_points=now["n_points"], two_body=None, repulsion=None)
+        potential, _ = gap(**size, n_points=now["n_points"], two_body=None, few_body=None, repulsion=None)
         term = next(t for t in potential.terms() if hasattr(t, "descriptor"))
         term.setup(train)
         term.regressor.coefficients.data.fill_(1.0)

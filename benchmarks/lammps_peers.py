@@ -147,6 +147,7 @@ def kernels(options, folder: Path) -> None:
         l_max=6,
         zeta=4,
         n_points=300,
+        few_body=None,
         repulsion=None,
         solver=GaussianProcess(energy_sigma=energy, force_sigma=force, virial_sigma=virial),
     )

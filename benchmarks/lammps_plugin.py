@@ -35,7 +35,7 @@ FAMILIES = {
     "snap_nn": ("snap_nn", {}),
     "ace": ("ace", {}),
     "mtp": ("mtp", {}),
-    "gap": ("gap", {"n_points": 1000}),
+    "gap": ("gap", {"n_points": 1000, "few_body": None}),
     "hdnnp": ("hdnnp", {}),
     "ani": ("ani", {}),
 }
