@@ -17,32 +17,10 @@
 #include <map>
 #include <vector>
 
+#include "wigner.hpp"
+
 namespace cambrian {
 namespace {
-
-double factorial(int n) {
-  double product = 1;
-  for (int k = 2; k <= n; ++k) product *= k;
-  return product;
-}
-
-// <j1 m1 j2 m2 | j m>, all doubled.
-double clebsch_gordan(int j1, int m1, int j2, int m2, int j, int m) {
-  auto f = [](int twice) { return (long double)factorial(twice / 2); };
-  const int low = std::max({0, -(j - j2 + m1) / 2, -(j - j1 - m2) / 2});
-  const int high = std::min({(j1 + j2 - j) / 2, (j1 - m1) / 2, (j2 + m2) / 2});
-  long double sum = 0;
-  for (int k = low; k <= high; ++k)
-    sum += (k % 2 ? -1 : 1) / (f(2 * k) * f(j1 + j2 - j - 2 * k) * f(j1 - m1 - 2 * k) * f(j2 + m2 - 2 * k) *
-                               f(j - j2 + m1 + 2 * k) * f(j - j1 - m2 + 2 * k));
-  const long double triangle = f(j1 + j2 - j) * f(j1 - j2 + j) * f(-j1 + j2 + j) / f(j1 + j2 + j + 2);
-  const long double all = f(j1 + m1) * f(j1 - m1) * f(j2 + m2) * f(j2 - m2) * f(j + m) * f(j - m);
-  return double(sum * std::sqrt(triangle * all * (j + 1)));
-}
-
-double scale(int j, int mb, int ma) {
-  return std::sqrt(factorial(ma) * factorial(j - ma) / (factorial(mb) * factorial(j - mb)));
-}
 
 struct Weight {  // doubled projections of row (mb) and column (ma)
   int m, n;
@@ -122,7 +100,7 @@ struct Builder {
   }
 
   double coupling(int j, Weight w, int j1, Weight w1, int j2, Weight w2) const {
-    auto s = [](int j, Weight w) { return scale(j, (j + w.m) / 2, (j + w.n) / 2); };
+    auto s = [](int j, Weight w) { return wigner_scale(j, (j + w.m) / 2, (j + w.n) / 2); };
     const bool center = w.m == 0 && w.n == 0, same_weight = w1.m == w2.m && w1.n == w2.n;
     return (center ? 1 : 2) * (j1 == j2 && !same_weight ? 2 : 1) * s(j, w) * s(j1, w1) * s(j2, w2) *
            coupled(j1, w1.m, j2, w2.m, j) * coupled(j1, w1.n, j2, w2.n, j) *
