@@ -133,6 +133,18 @@ def test_two_files_at_once(folder, lmp):
     assert (total, first) == (pytest.approx(first + second, rel=1e-12), pytest.approx(ours, rel=1e-11))
 
 
+@pytest.mark.parametrize("newton", ["on", "off"])
+def test_scaled_parts(folder, lmp, newton):
+    """`hybrid/scaled` takes forces and virials of each part times a factor."""
+    parts = ["pair_style hybrid/scaled 0.25 cambrian 0.75 cambrian", "pair_coeff * * cambrian 1 three.model Na Cl"]
+    parts += ["pair_coeff * * cambrian 2 three.model Na Cl"]
+    whole = [*WHOLE[:-1], "thermo_style custom step pe pxx pyy pzz pxy pxz pyz fnorm", WHOLE[1], "run 0"]
+    found, ours = (
+        rows(lmp(folder, [f"newton {newton}", *CRYSTAL, *style, *whole], ranks=2)) for style in (parts, OURS)
+    )
+    np.testing.assert_allclose(found, ours, rtol=1e-10)
+
+
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
