@@ -1,7 +1,7 @@
 """Thermal conductivity by Green and Kubo in stock LAMMPS: argon beside LAMMPS's own pairs, and silicon.
 
     python benchmarks/lammps_conductivity.py argon [--pair ours] [--runs 5] [-o FOLDER]
-    python benchmarks/lammps_conductivity.py silicon POTENTIAL --lattice 5.50 [--runs 8] [-o FOLDER]
+    python benchmarks/lammps_conductivity.py silicon [POTENTIAL] --lattice 5.48 [--runs 5] [-o FOLDER]
 
     k = V / (k_B T²) ∫ <J(0) J(t)> dt
 
@@ -9,8 +9,9 @@ by axis, J the heat flux by volume. Independent runs at constant energy, each af
 velocities of its own; value and error are mean and standard error over runs and axes, read and integrated by
 cambrian.math.transport: the mean of the running integral over 20 to 80 % of the window. Argon: the solid of
 examples/lammps at 70 K, 108 atoms, 400 ps a run, by ours and by `pair_style lj/smooth/linear`. Silicon: 216 atoms at
-1000 K, 125 ps a run at 2 fs. J comes from the per-atom virials with nine components (`centroid/stress/atom`);
-`symmetric` is what the six of `stress/atom` give on the same trajectories. What has finished is not run again.
+1000 K, 125 ps a run at 2 fs, by ours or, without POTENTIAL, by LAMMPS's own `pair_style sw`. J comes from the per-atom
+virials with nine components (`centroid/stress/atom`); `symmetric` is what the six of `stress/atom` give on the same
+trajectories, which is all that `pair_style sw` has. What has finished is not run again.
 """
 
 import argparse
@@ -27,6 +28,8 @@ from cambrian.units import BOLTZMANN, WATT_PER_METER_KELVIN
 
 EPSILON, SIGMA, CUTOFF = 0.01032, 3.405, 8.5
 THEIRS = f"pair_style lj/smooth/linear {CUTOFF}\npair_coeff * * {EPSILON} {SIGMA}"
+# F. H. Stillinger, T. A. Weber, Phys. Rev. B 31, 5262 (1985), in eV and Å as `pair_style sw` reads it
+STILLINGER_WEBER = "Si Si Si 2.1683 2.0951 1.80 21.0 1.20 -0.333333333333 7.049556277 0.6022245584 4.0 0.0 0.0\n"
 INPUT = """units metal
 lattice {lattice} orient x 1 0 0 orient y 0 1 0 orient z 0 0 1
 region box block 0 {cells} 0 {cells} 0 {cells}
@@ -44,7 +47,7 @@ velocity all scale {kelvin}
 fix move all nve
 compute ke all ke/atom
 compute pe all pe/atom
-compute nine all centroid/stress/atom NULL virial
+compute nine all {stress} NULL virial
 compute six all stress/atom NULL virial
 compute right all heat/flux ke pe nine
 compute symmetric all heat/flux ke pe six
@@ -83,6 +86,7 @@ class Solid:
             cells=self.cells,
             mass=self.mass,
             pair=pair,
+            stress="stress/atom" if "style sw" in pair else "centroid/stress/atom",
             dt=self.step,
             kelvin=self.kelvin,
             twice=2 * self.kelvin,
@@ -117,6 +121,15 @@ def argon_pair(pair: str, place: Path) -> str:
     return f"include {deployed(potential, place)}"
 
 
+def silicon_pair(potential: Path | None, place: Path) -> str:
+    """Lines of the pair style: ours, or Stillinger-Weber by LAMMPS where no potential is given."""
+    if potential is not None:
+        return f"include {deployed(potential, place)}"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "Si.sw").write_text(STILLINGER_WEBER)
+    return f"pair_style sw\npair_coeff * * {(place / 'Si.sw').resolve()} Si"
+
+
 def report(name: str, found: Coefficient) -> None:
     """A line with the value, and what the later half of the lags that are read says more than the earlier."""
     print(
@@ -139,8 +152,8 @@ def main() -> None:
         solid, place = ARGON, given.out / f"argon-{given.pair}"
         pair = argon_pair(given.pair, place)
     else:
-        solid, place = silicon(given.lattice), given.out / "silicon"
-        pair = f"include {deployed(given.potential, place)}"
+        solid, place = silicon(given.lattice), given.out / (given.potential.parent.name if given.potential else "sw")
+        pair = silicon_pair(given.potential, place)
     rows = [table(ran(place / f"run-{k}", solid.text(pair, 102486 + k)) / "flux.txt") for k in range(given.runs)]
     kelvin = float(np.mean([r[:, 7].mean() for r in rows]))
     print(f"{place.name}: {len(rows)} runs of {solid.length:g} ps, {kelvin:.1f} K")
