@@ -14,6 +14,7 @@ from lammps_plugin.test_commands import CRYSTAL, OURS
 from cambrian import UserError
 from cambrian.lammps_plugin.build import NAME, build
 from cambrian.lammps_plugin.installation import Installation
+from cambrian.lammps_plugin.mpi import SERIAL as OURS_WITHOUT_MPI
 
 CALL = "from cambrian.lammps_plugin.build import folder; print(folder())"
 COMPILER = shutil.which("c++") or shutil.which("g++")
@@ -71,13 +72,22 @@ def test_the_start_of_lammps_waits_for_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True).stdout.strip() == "set()"
 
 
-def test_a_plugin_for_another_version_stays_outside(tmp_path, monkeypatch, lmp):
+OTHERS = {
+    "version": ({"version": 20991231}, "compiled for LAMMPS 20991231 and this is"),
+    "mpi": ({"mpi": OURS_WITHOUT_MPI}, "compiled for no MPI and this LAMMPS runs with MPICH"),
+    "sizes": ({"sizes": "BIGBIG"}, "compiled for other sizes of integers"),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_plugin_for_another_lammps_stays_outside(tmp_path, monkeypatch, lmp, other):
     monkeypatch.chdir(tmp_path)
     write_model(tmp_path / "three.model", 3)
-    build(replace(Installation.of_wheel(), version=20991231), tmp_path / "other" / "plugin.so")
+    differs, sentence = OTHERS[other]
+    build(replace(Installation.of_wheel(), **differs), tmp_path / "other" / "plugin.so")
     commands = ["plugin clear", "plugin load other/plugin.so", *CRYSTAL, *OURS]
     said = lmp(tmp_path, commands, check=False)
-    assert "compiled for LAMMPS 20991231 and this is" in said
+    assert sentence in said
     assert "cambrian build-plugin --lammps DIR" in said
     assert "ERROR: Unrecognized pair style 'cambrian'" in said
 

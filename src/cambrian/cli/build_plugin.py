@@ -20,7 +20,9 @@ def build_plugin(
     ] = None,
     mpi: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder of the mpi.h it was built with.", show_default="asked of its build and of mpicxx"),
+        typer.Option(
+            metavar="DIR", help="Folder of the mpi.h it was built with.", show_default="of its build, or of mpicxx"
+        ),
     ] = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="Plugin to write; its name must end in plugin.so.")
