@@ -111,14 +111,13 @@ vec *level_slopes(const Block &k, int j, const vec *below, vec *slopes) {
 }
 
 void make_slopes(const Tables &t, const Block &k, Buffers &b) {
-  const vec ar = k.cosine, ai = -k.sine * k.n[2], br = k.sine * k.n[1], bi = -k.sine * k.n[0];
   vec *slopes = b.slopes;
   for (int c = 0; c < 3; ++c) slopes[c] = k.df * k.n[c], slopes[3 + c] = vec{};
   slopes += 6;
   b.level[0][0] = all(1), b.level[0][1] = vec{};
   for (int j = 1; j <= t.two_j_max; ++j) {
     slopes = level_slopes(k, j, b.level[~j & 1], slopes);
-    if (j < t.two_j_max) next_level<false>(j, b.level[~j & 1], b.level[j & 1], ar, ai, br, bi);
+    if (j < t.two_j_max) next_level<false>(j, k, b.level[~j & 1], b.level[j & 1]);
   }
 }
 

@@ -1,20 +1,11 @@
 // A thread's memory: the neighbors of one batch of atoms, and every intermediate array. Part of bispectrum_kernel.cpp.
 #pragma once
 #include "bispectrum_job.hpp"
-#include "lanes.hpp"
+#include "sphere.hpp"
 
 #include <cstdlib>
 
-using namespace cambrian;
-
 namespace {
-
-struct Block {  // W neighbors of one atom
-  vec n[3];     // direction
-  vec cosine, sine, dangle, sine_over_r;
-  vec f, df;  // weight times switch, and its derivative in r
-  int64_t edge[W];
-};
 
 struct Workspace {
   char *memory = nullptr;
@@ -39,8 +30,7 @@ struct Arena {
 struct Buffers {
   Block *block;
   int block_first[W + 1];
-  double *staged;        // 5 x longest neighbor list: x, y, z, cutoff, weight
-  int64_t *staged_edge;
+  Staged *staged;        // the longest neighbor list
   vec *level[2];         // the recursion's two levels
   vec *sum;              // V of one atom, neighbors in the lanes
   double *moments;       // W x n_moments, one atom a row
@@ -54,11 +44,6 @@ struct Buffers {
   int n_moments, n_gradient, n_slope;
 };
 
-// Not by memcpy, which may go by halves that the loads then wait for.
-inline void load(vec *v, const vec *from) {
-  for (int k = 0; k < W; ++k) v[k] = from[k];
-}
-
 int round_up(int n) { return (n + W - 1) / W * W; }
 
 Buffers layout(const Job &job, Arena &arena, int max_blocks, int max_neighbors) {
@@ -69,8 +54,7 @@ Buffers layout(const Job &job, Arena &arena, int max_blocks, int max_neighbors) 
   b.n_gradient = 8 * t.level_independent[J];
   b.n_slope = round_up(t.n_features);
   b.block = arena.take<Block>(max_blocks);
-  b.staged = arena.take<double>(5 * (size_t)(max_neighbors + W));
-  b.staged_edge = arena.take<int64_t>(max_neighbors + W);
+  b.staged = arena.take<Staged>(max_neighbors + W);
   for (vec *&level : b.level) level = arena.take<vec>(2 * (J / 2 + 1) * (J + 1));
   b.sum = arena.take<vec>(b.n_moments);
   b.moments = arena.take<double>((size_t)W * b.n_moments);

@@ -4,7 +4,11 @@
 //     U^c = 1 (own channel) + sum over neighbors k of channel c of w_k f(r_k) u(q_k)
 //     Z^{ab} = C C U^a U^b of every coupling and pair of channels, once; then for every c
 //     Y^c += slope of B Z^{ab},   E = 1/3 sum_c Re(Y^c* U^c),   B = Re(U^c* Z^{ab})
-#include "chemical_density.hpp"
+#include "chemical_job.hpp"
+#include "pool.hpp"
+#include "sphere.hpp"
+
+#include <cstring>
 
 #define CAMBRIAN_JOIN2(a, b) a##b
 #define CAMBRIAN_JOIN(a, b) CAMBRIAN_JOIN2(a, b)
@@ -62,6 +66,13 @@ void stage(const Batch &b) {
   first[W * n_channels] = n_blocks;
 }
 
+// v of all levels up to two_j_max.
+inline void all_levels(const Tables &t, int two_j_max, const Block &k, vec *v) {
+  v[0] = all(1), v[1] = vec{};
+  for (int j = 1; j <= two_j_max; ++j)
+    next_level<false>(j, k, v + 2 * t.level_half[j - 1], v + 2 * t.level_half[j]);
+}
+
 // V of one channel of all atoms, one atom a row.
 void sum_density(const Batch &b, int channel) {
   vec *sum = b.space.sums.hold(b.n_moments), *v = b.space.levels.hold(2 * b.t.n_half);
@@ -75,7 +86,7 @@ void sum_density(const Batch &b, int channel) {
     }
     for (int i = 0; i < b.n_moments; i += W) {
       vec lanes[W];
-      std::memcpy(lanes, sum + i, sizeof lanes);
+      load(lanes, sum + i);
       const vec row = sums(lanes);
       std::memcpy(moments + size_t(l) * b.n_moments + i, &row, sizeof row);
     }
@@ -196,7 +207,8 @@ void add_derivatives(const Batch &b, const Coupling &c, int first, int second, c
         Slope slope = {};
         if (j == 0) slope.value = all(y[0][l]);
         const vec *v = b.space.levels.at + size_t(k) * below;
-        if (j > 0) add_forms(b.t, j, v + 2 * b.t.level_half[j - 1], b.space.rows.at + size_t(l) * b.n_gradient, block, slope);
+        const double *rows = b.space.rows.at + size_t(l) * b.n_gradient;
+        if (j > 0) add_forms(b.t, j, v + 2 * b.t.level_half[j - 1], rows, block, slope);
         vec pull[3];
         pull_of(block, slope, pull);
         each_component(b, c, first, second, channel, [&](int64_t component, const ChemicalUse &use) {
