@@ -110,6 +110,25 @@ class Graph:
             near._views["triplets"] = Triplets(first, second)
         return near._views["triplets"]
 
+    def around(self, chosen: Bool[Tensor, "atoms"]) -> "Graph":
+        """Only the chosen atoms with their edges; those that these lead to stay, as ghosts without edges."""
+        edges = torch.nonzero(chosen[self.center])[:, 0]
+        kept = chosen.clone()
+        kept[self.neighbor[edges]] = True
+        place = kept.cumsum(0) - 1
+        return replace(
+            self,
+            positions=self.positions[kept],
+            numbers=self.numbers[kept],
+            structure=self.structure[kept],
+            center=place[self.center[edges]],
+            neighbor=place[self.neighbor[edges]],
+            shift=self.shift[edges],
+            r_ij=self.r_ij[edges],
+            owned=(self.owned & chosen)[kept],
+            _views={},
+        )
+
     def with_leaves(self, *, positions: Tensor, cell: Tensor, r_ij: Tensor) -> "Graph":
         """The same geometry with other tensors to differentiate by; cached views stay valid."""
         return replace(self, positions=positions, cell=cell, r_ij=r_ij)
