@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from stock_lammps import deployed, ran, table
+from stock_lammps import STILLINGER_WEBER, deployed, ran, table
 
 from cambrian import Dataset, LennardJones, Structure
 from cambrian.math.transport import Coefficient, Estimate, heat_conduction
@@ -28,8 +28,6 @@ from cambrian.units import BOLTZMANN, WATT_PER_METER_KELVIN
 
 EPSILON, SIGMA, CUTOFF = 0.01032, 3.405, 8.5
 THEIRS = f"pair_style lj/smooth/linear {CUTOFF}\npair_coeff * * {EPSILON} {SIGMA}"
-# F. H. Stillinger, T. A. Weber, Phys. Rev. B 31, 5262 (1985), in eV and Å as `pair_style sw` reads it
-STILLINGER_WEBER = "Si Si Si 2.1683 2.0951 1.80 21.0 1.20 -0.333333333333 7.049556277 0.6022245584 4.0 0.0 0.0\n"
 INPUT = """units metal
 lattice {lattice} orient x 1 0 0 orient y 0 1 0 orient z 0 0 1
 region box block 0 {cells} 0 {cells} 0 {cells}

