@@ -160,9 +160,7 @@ def main():
             for way, lines in ways.items():
                 few = in_lammps(lines, 8, 1, 1)[-1]
                 steps = options.steps if way == "cambrian" else max(2, options.steps // 5)
-                for n, (r, copies) in itertools.product(
-                    sizes, [*((r, 1) for r in ranks), *((1, r) for r in ranks[1:])]
-                ):
+                for n, (r, copies) in itertools.product(sizes, together):
                     atoms, each, busy, lists, messages, resident = in_lammps(lines, n, r, steps, copies)
                     memory = f"{1e6 * (resident - few) * r / atoms:6.0f}"
                     print(
