@@ -182,6 +182,15 @@ def test_a_linear_term_with_a_ridge_stands_beside_the_kernel():
     np.testing.assert_allclose(local_deviations(kernel + linear, new).numpy() ** 2, variance, rtol=1e-6)
 
 
+def test_two_fits_of_as_many_coefficients_vary_independently():
+    first, second = process(5, exponent=4), process(5, exponent=4)
+    fit(first, structures(6), GaussianProcess(**NOISE))
+    fit(second, structures(6, seed=3), GaussianProcess(**NOISE))
+    new = graph_of(structures(1, seed=7)[0].atoms, CUTOFF)
+    apart = [local_deviations(potential, new).square() for potential in (first, second)]
+    torch.testing.assert_close(local_deviations(first + second, new).square(), sum(apart), rtol=1e-9, atol=0)
+
+
 def test_at_the_points_nothing_is_left_open():
     potential = process(5)
     potential.setup(structures(4))

@@ -16,6 +16,7 @@ from torch import Tensor
 from cambrian.contracts.descriptor_potential import DescriptorPotential
 from cambrian.contracts.potential import Potential
 from cambrian.contracts.regressor import BasisRegressor
+from cambrian.contracts.spread import along_directions
 from cambrian.errors import UserError
 from cambrian.graph import Graph
 
@@ -27,19 +28,19 @@ def local_deviations(potential: Potential, graph: Graph) -> Float[Tensor, "atoms
     """
     known = [t for t in potential.terms() if isinstance(t, DescriptorPotential) and t.posterior is not None]
     variance = torch.zeros(graph.n_atoms, dtype=torch.float64)
-    spreads: dict[int, Tensor] = {}  # terms of one fit share the columns of their posterior, and vary together
+    spreads, factors = [], []
     for term in known:
         regressor = term.regressor
         if term.descriptor.per == "atom" and isinstance(regressor, BasisRegressor) and term.posterior is not None:
             near, species = graph.within(term.cutoff), term.species(graph)
             with torch.no_grad():
                 features = term.fastest.features(near)
-                spread, width = regressor.basis(features, species) @ term.posterior, term.posterior.shape[1]
-                spreads[width] = spreads[width] + spread if width in spreads else spread
+                spreads.append(regressor.basis(features, species) @ term.posterior)
+                factors.append(term.posterior)
                 variance += regressor.open_variance(features, species)
     if not spreads:
         raise UserError(
             "only a linear potential on a descriptor of atoms that kept its posterior (snap, gap ...) tells how sure "
             "it is of an atom's energy; raise the solver's posterior_up_to above its number of coefficients"
         )
-    return (variance + sum(spread.square().sum(dim=1) for spread in spreads.values())).sqrt()
+    return (variance + along_directions(spreads, factors).square().sum(dim=1)).sqrt()

@@ -56,13 +56,17 @@ class Spread:
                 raise UserError(f"{type(term).__name__} has a posterior but no rows of forces to apply it to")
             for name, row in (("energy", rows.energy), ("forces", rows.forces), ("stress", rows.stress)):
                 spreads[name].append(row @ factor)
-        width = factors[0].shape[1]
-        if all(f.shape[1] == width for f in factors) and sum(len(f) for f in factors) <= width:
-            joined = {name: torch.stack(parts).sum(dim=0) for name, parts in spreads.items()}
-        else:
-            joined = {name: torch.cat(parts, dim=-1) for name, parts in spreads.items()}
+        joined = {name: along_directions(parts, factors) for name, parts in spreads.items()}
         forces = joined["forces"].flatten(1).norm(dim=-1)
         return cls(joined["energy"].norm(dim=-1), forces, joined["stress"].norm(dim=-1))
+
+
+def along_directions(parts: list[Float[Tensor, "..."]], factors: list[Float[Tensor, "..."]]) -> Float[Tensor, "..."]:
+    """φ L of several terms: added up where the factors L are of one fit, square together, else side by side."""
+    width = factors[0].shape[1]
+    if all(f.shape[1] == width for f in factors) and sum(len(f) for f in factors) <= width:
+        return torch.stack(parts).sum(dim=0)
+    return torch.cat(parts, dim=-1)
 
 
 def uncertainty(potential: Potential, graph: Graph) -> Spread:
