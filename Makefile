@@ -11,7 +11,7 @@ TEST_FLAGS ?= -n 2
 
 env: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/cambrian/native/*.cpp src/cambrian/native/*.h)
+$(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/cambrian/native/*.cpp src/cambrian/native/*.h src/cambrian/native/*.hpp)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'

@@ -1,12 +1,13 @@
 """Density without pressure: pair_style cambrian in stock LAMMPS beside ASE's own dynamics with our calculator.
 
-    python benchmarks/lammps_npt.py silicon POTENTIAL [--kelvin 300] [--ps 30] [--no-ase] [-o FOLDER]
-    python benchmarks/lammps_npt.py water POTENTIAL [--kelvin 300] [--ps 20] [-o FOLDER]
+    python benchmarks/lammps_npt.py silicon POTENTIAL [--kelvin 300] [--ps 30] [--relax 3] [--no-ase] [-o FOLDER]
+    python benchmarks/lammps_npt.py water POTENTIAL [--kelvin 300] [--ps 100] [--relax 40] [-o FOLDER]
 
-LAMMPS: `fix npt`, ASE: `IsotropicMTKNPT`, both with thermostats of 0.1 ps and barostats of 1 ps; a tenth of the time is
-thrown away first. Errors of means are those of correlated series. Silicon: 216 atoms, 2 fs. Water: 64 molecules of
+LAMMPS: `fix npt`, ASE: `IsotropicMTKNPT`, both with thermostats of 0.1 ps and barostats of 1 ps, from what LAMMPS has
+after the time of `--relax`, each with velocities of its own; of what follows, a tenth is thrown away. Errors of means
+are those of correlated series. Silicon: 216 atoms, 2 fs. Water: 64 molecules of
 ../shared/data/water-deepmd, 1.5 fs, hydrogen with the mass 4: masses change no average over positions in classical
-mechanics; the density is printed for true masses. ASE goes on from where LAMMPS ended, with velocities of its own.
+mechanics; the density is printed for true masses.
 """
 
 import argparse
@@ -41,12 +42,14 @@ neighbor 1.0 bin
 timestep {dt}
 velocity all create {kelvin} 1 mom yes rot yes dist gaussian
 fix move all npt temp {kelvin} {kelvin} 0.1 iso 0 0 1.0
-variable volume equal vol
-fix out all ave/time {every} 1 {every} v_volume c_thermo_temp file volume.txt format " %.10g"
 thermo 1000
 thermo_style custom step temp pe press vol density
+run {relax}
+write_data relaxed.data
+velocity all create {kelvin} 2 mom yes rot yes dist gaussian
+variable volume equal vol
+fix out all ave/time {every} 1 {every} v_volume c_thermo_temp file volume.txt format " %.10g"
 run {steps}
-write_data end.data
 """
 
 
@@ -62,8 +65,10 @@ def masses_of(atoms: Atoms) -> np.ndarray:
     return np.where(atoms.numbers == 1, HYDROGEN, atoms.get_masses())
 
 
-def in_lammps(potential: Potential, atoms: Atoms, place: Path, kelvin: float, fs: float, steps: int) -> Path:
-    """Run it; the folder holds volume.txt and end.data."""
+def in_lammps(
+    potential: Potential, atoms: Atoms, place: Path, kelvin: float, fs: float, relax: int, steps: int
+) -> Path:
+    """Run it; the folder holds volume.txt and relaxed.data."""
     elements = symbols(potential.elements)
     heavy = [f"mass {k + 1} {HYDROGEN}" for k, name in enumerate(elements) if name == "H"]
     return ran(
@@ -75,6 +80,7 @@ def in_lammps(potential: Potential, atoms: Atoms, place: Path, kelvin: float, fs
             dt=fs / 1000,
             kelvin=kelvin,
             every=EVERY,
+            relax=relax,
             steps=steps,
         ),
     )
@@ -121,18 +127,20 @@ def main() -> None:
     parser.add_argument("potential", type=Path)
     parser.add_argument("--kelvin", type=float, default=300.0)
     parser.add_argument("--ps", type=float, default=None)
+    parser.add_argument("--relax", type=float, default=None, metavar="PS")
     parser.add_argument("--no-ase", action="store_true")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("-o", "--out", type=Path, default=Path("lammps-npt"))
     given = parser.parse_args()
-    ps = given.ps or {"silicon": 30.0, "water": 20.0}[given.system]
+    relax, ps = {"silicon": (3.0, 30.0), "water": (40.0, 100.0)}[given.system]
+    relax, ps = given.relax or relax, given.ps or ps
     potential, atoms, fs = load(given.potential), start_of(given.system, given.data), STEP_FS[given.system]
     place, steps = given.out / given.system, EVERY * round(1000 * ps / fs / EVERY)
-    folder = in_lammps(potential, atoms, place, given.kelvin, fs, steps)
+    folder = in_lammps(potential, atoms, place, given.kelvin, fs, round(1000 * relax / fs), steps)
     first = report("LAMMPS", table(folder / "volume.txt")[1:], atoms, fs)
     if given.no_ase:
         return
-    last = read(folder / "end.data", format="lammps-data", units="metal", atom_style="atomic")
+    last = read(folder / "relaxed.data", format="lammps-data", units="metal", atom_style="atomic")
     atoms.set_cell(last.cell)
     atoms.positions = last.positions
     rows = in_ase(potential, atoms, place / f"ase-{given.kelvin:g}K.txt", given.kelvin, fs, steps)

@@ -31,6 +31,12 @@ def same_edges(a, b) -> bool:
     return all(torch.equal(getattr(a, k), getattr(b, k)) for k in ("center", "neighbor", "shift", "r_ij"))
 
 
+def same_but_for_rounding(a, b) -> bool:
+    return all(torch.equal(getattr(a, k), getattr(b, k)) for k in ("center", "neighbor", "shift")) and torch.allclose(
+        a.r_ij, b.r_ij, rtol=0, atol=1e-13
+    )
+
+
 @pytest.mark.parametrize("pbc", list(itertools.product([True, False], repeat=3)))
 @pytest.mark.parametrize("cutoff", [1.0, 3.0, 9.0])  # up to three cell lengths
 @pytest.mark.parametrize("make", [graph_of, lambda atoms, cutoff: NeighborList(cutoff).graph(atoms)])
@@ -125,13 +131,54 @@ def test_skin_holds_to_its_very_edge():
     assert listing.n_builds == 2
 
 
+@pytest.mark.parametrize("pbc", [True, [True, False, True]])
+def test_skin_outlasts_changes_of_the_cell(pbc):
+    atoms, rng = triclinic(5, n_atoms=12), np.random.default_rng(0)
+    atoms.pbc = pbc
+    listing = NeighborList(4.5, skin=1.0)
+    for _ in range(60):
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + rng.normal(scale=0.004, size=(3, 3))), scale_atoms=True)
+        atoms.positions += rng.normal(scale=0.02, size=atoms.positions.shape)
+        assert same_but_for_rounding(listing.graph(atoms), graph_of(atoms, 4.5))
+    assert 1 < listing.n_builds < 20
+
+
+@pytest.mark.parametrize(("pressed", "builds"), [(0.834, 1), (0.833, 2)])
+def test_skin_holds_to_the_last_deformation(pressed, builds):
+    atoms = Atoms("Ar2", positions=[[0, 0, 0], [0, 0, 6.001]], cell=[20, 20, 20], pbc=True)
+    listing = NeighborList(5.0, skin=1.0)
+    assert listing.graph(atoms).n_edges == 0
+    atoms.set_cell([20, 20, 20 * pressed], scale_atoms=True)  # 5/6 of its height is what the skin bears
+    assert listing.graph(atoms).n_edges == (0 if builds == 1 else 2)
+    assert listing.n_builds == builds
+
+
+def test_a_turned_cell_needs_no_new_list():
+    atoms = triclinic(6, n_atoms=8)
+    listing = NeighborList(4.0, skin=0.5)
+    listing.graph(atoms)
+    atoms.rotate(40, (1, 2, 3), rotate_cell=True)
+    assert same_but_for_rounding(listing.graph(atoms), graph_of(atoms, 4.0))
+    assert listing.n_builds == 1
+
+
+@pytest.mark.parametrize("cell", [[5.4, 5.4, 0], [[5, 0, 0], [0, 5, 0], [5, 5, 0]], [5, np.nan, 5]])
+def test_skin_refuses_a_cell_that_became_impossible(cell):
+    atoms = bulk("Si", cubic=True)
+    listing = NeighborList(4.0, skin=1.0)
+    listing.graph(atoms)
+    atoms.set_cell(cell)
+    with pytest.raises(UserError, match="the cell"):
+        listing.graph(atoms)
+
+
 @pytest.mark.parametrize("change", ["cell", "pbc", "numbers", "length"])
 def test_skin_notices_other_changes(change):
     atoms = bulk("Si", cubic=True)
     listing = NeighborList(4.0, skin=1.0)
     listing.graph(atoms)
     if change == "cell":
-        atoms.set_cell(atoms.cell.array * 1.0001)
+        atoms.set_cell(atoms.cell.array * 0.8)
     elif change == "pbc":
         atoms.pbc = [True, True, False]
     elif change == "numbers":

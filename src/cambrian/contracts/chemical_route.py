@@ -18,13 +18,13 @@ class ChemicalRoute(DescriptorKernel):
     """A `DescriptorKernel` of features (B - zeros) / norms.
 
     elements: atomic numbers of the channels, ascending.
-    weights: of neighbors, by atomic number; pair_cutoffs: Å, of every edge of a graph.
+    neighbor_weights, pair_cutoffs (Å): of every edge of a graph.
     zeros: what is subtracted, by the channel of the atom; norms: what is divided by.
     """
 
     loops: ChemicalKernel
     elements: Int[Tensor, "channels"]
-    weights: Float[Tensor, "numbers"]
+    neighbor_weights: Callable[[Graph], Float[Tensor, "edges"]]
     pair_cutoffs: Callable[[Graph], Float[Tensor, "edges"]]
     zeros: Float[np.ndarray, "channels features"]
     norms: Float[np.ndarray, "features"]
@@ -59,12 +59,11 @@ class ChemicalRoute(DescriptorKernel):
         channel = torch.searchsorted(self.elements, graph.numbers)
         if not torch.equal(self.elements[channel.clamp(max=len(self.elements) - 1)], graph.numbers):
             raise ValueError(f"the graph holds elements other than {self.elements.tolist()}")
-        neighbors = graph.neighbor
         return ChannelEdges(
             graph.first_edge.numpy(),
             np.ascontiguousarray(graph.r_ij.detach().numpy()),
             self.pair_cutoffs(graph).numpy(),
-            self.weights[graph.numbers][neighbors].numpy(),
+            self.neighbor_weights(graph).numpy(),
             channel.numpy(),
-            channel[neighbors].numpy(),
+            channel[graph.neighbor].numpy(),
         )

@@ -14,14 +14,14 @@ import math
 from dataclasses import replace
 from typing import cast
 
-import numpy as np
 import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
+from cambrian.contracts.bispectrum_route import BispectrumRoute
 from cambrian.contracts.chemical_route import ChemicalRoute
 from cambrian.contracts.compiled import CompiledPart
-from cambrian.contracts.descriptor import Descriptor, DescriptorKernel, RowSums
+from cambrian.contracts.descriptor import Descriptor
 from cambrian.contracts.lammps import CoefficientTable, LammpsNetwork, LammpsSnap, NetworkTable, SnapElement
 from cambrian.data.dataset import Dataset
 from cambrian.elements import number, symbols
@@ -33,7 +33,6 @@ from cambrian.native.bispectrum import BispectrumKernel, available
 from cambrian.native.chemical import MOST_CHANNELS, ChemicalKernel
 
 N_ELEMENTS = 119
-VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 SLOPE_BYTES = 2**27  # memory that the slopes of one chunk of atoms may take
 
 
@@ -86,8 +85,7 @@ class SO4Bispectrum(Descriptor):
         self.register_buffer("element_radius", _table(radii, 0.5))
         self.register_buffer("element_weight", _table(weights, 1.0))
         self.register_buffer("channel_elements", torch.tensor(sorted(map(number, weights or {})), dtype=torch.int64))
-        self._kernel: BispectrumRoute | None = None
-        self._chemical: dict[tuple[int, ...], ChemicalRoute] = {}
+        self._kernels: dict[tuple[int, ...], BispectrumRoute | ChemicalRoute] = {}  # by the elements of the channels
 
     def setup(self, train: Dataset) -> None:
         """Fix the weights that were not given, and the elements that have a density of their own."""
@@ -136,26 +134,28 @@ class SO4Bispectrum(Descriptor):
                     jacobian[edges] = torch.einsum("kem,xem->exk", own, slopes_of_edges[:, edges])
             return features, jacobian
 
-    def kernel(self) -> "BispectrumRoute | ChemicalRoute | None":
+    def kernel(self) -> BispectrumRoute | ChemicalRoute | None:
         """The fused loops, where they are compiled; without `switch` there are none."""
         on_cpu = self.element_weight.device.type == "cpu"
         if not self.switch or not on_cpu or not available():
             return None
-        if self.chem:
-            return self._chemical_route() if 0 < self.n_channels <= MOST_CHANNELS else None
-        if self._kernel is None:
-            self._kernel = BispectrumRoute(self)
-        return self._kernel
+        channels = tuple(self.channel_elements.tolist()) if self.chem else ()
+        if self.chem and not 0 < len(channels) <= MOST_CHANNELS:
+            return None
+        if channels not in self._kernels:
+            self._kernels = {channels: self._chemical_route() if self.chem else self._plain_route()}
+        return self._kernels[channels]
+
+    def _plain_route(self) -> BispectrumRoute:
+        loops = BispectrumKernel(two_j_max=self.two_j_max, rfac0=self.rfac0, rmin0=self.rmin0)
+        conventions = self._zeros()[0].numpy(), self._norms().numpy()
+        return BispectrumRoute(loops, self.neighbor_weights, self.pair_cutoffs, *conventions)
 
     def _chemical_route(self) -> ChemicalRoute:
-        elements = tuple(self.channel_elements.tolist())
-        if elements not in self._chemical:
-            settings = {"two_j_max": self.two_j_max, "rfac0": self.rfac0, "rmin0": self.rmin0}
-            loops = ChemicalKernel(n_channels=self.n_channels, self_in_all=self.wselfall, **settings)
-            conventions = self._zeros().numpy(), self._norms().numpy()
-            route = ChemicalRoute(loops, self.channel_elements, self.element_weight, self.pair_cutoffs, *conventions)
-            self._chemical = {elements: route}
-        return self._chemical[elements]
+        settings = {"two_j_max": self.two_j_max, "rfac0": self.rfac0, "rmin0": self.rmin0}
+        loops = ChemicalKernel(n_channels=self.n_channels, self_in_all=self.wselfall, **settings)
+        conventions = self._zeros().numpy(), self._norms().numpy()
+        return ChemicalRoute(loops, self.channel_elements, self.neighbor_weights, self.pair_cutoffs, *conventions)
 
     def lammps(self, elements: list[str], table: CoefficientTable | NetworkTable) -> LammpsSnap | LammpsNetwork | None:
         """The contents of SNAP's or ML-IAP's files; None for a quadratic model with `chem`.
@@ -211,6 +211,10 @@ class SO4Bispectrum(Descriptor):
         radius = self.element_radius[graph.numbers]
         return self.pair_cutoff * (radius[graph.center] + radius[graph.neighbor])
 
+    def neighbor_weights(self, graph: Graph) -> Float[Tensor, "edges"]:
+        """How much the neighbor of every edge counts."""
+        return self.element_weight[graph.numbers][graph.neighbor]
+
     def _edge_elements(self, graph: Graph, r_ij: Float[Tensor, "edges 3"]) -> Complex[Tensor, "edges elements"]:
         """Weighted u_j of every edge, upper halves of all orders in one row."""
         distance = r_ij.norm(dim=-1)
@@ -220,9 +224,7 @@ class SO4Bispectrum(Descriptor):
         a = torch.complex(theta.cos(), -theta.sin() * r_ij[:, 2] / distance)
         b = torch.complex(r_ij[:, 1], -r_ij[:, 0]) * (theta.sin() / distance)
         fade = 0.5 * (torch.cos(math.pi * x.clamp(min=0.0)) + 1.0) if self.switch else torch.ones_like(x)
-        weight = torch.where(distance < limit, fade, torch.zeros_like(fade)) * self.element_weight[
-            graph.numbers[graph.neighbor]
-        ].to(fade.dtype)
+        weight = torch.where(distance < limit, fade, torch.zeros_like(fade)) * self.neighbor_weights(graph).to(fade)
         halves = wigner_halves(a, b, self.two_j_max)
         return weight[:, None] * torch.cat([h.flatten(1) for h in halves], dim=1)
 
@@ -284,54 +286,6 @@ class SO4Bispectrum(Descriptor):
         return cls(
             cutoff=3.5, two_j_max=4, radii={"H": 0.4, "C": 0.5, "O": 0.45}, weights={"H": 0.5, "C": 1.0, "O": 0.8}
         )
-
-
-class BispectrumRoute(DescriptorKernel):
-    """The fused loops behind the descriptor's conventions of elements, `bzero` and `bnorm`."""
-
-    def __init__(self, descriptor: SO4Bispectrum):
-        self.descriptor = descriptor
-        self.loops = BispectrumKernel(two_j_max=descriptor.two_j_max, rfac0=descriptor.rfac0, rmin0=descriptor.rmin0)
-        orders = np.array([j + 1.0 for _, _, j in bispectrum_orders(descriptor.two_j_max)])
-        self.norms = orders if descriptor.bnorm else np.ones_like(orders)
-        self.zeros = orders if descriptor.bzero else np.zeros_like(orders)
-
-    def features(self, graph: Graph) -> Float[Tensor, "atoms features"]:
-        """The same values as the descriptor's own `features`."""
-        return torch.from_numpy((self.loops.features(*self._edges(graph)) - self.zeros) / self.norms)
-
-    def jacobian(self, graph: Graph) -> tuple[Float[Tensor, "atoms features"], Float[Tensor, "edges 3 features"]]:
-        """The same values as the descriptor's own `jacobian`."""
-        features, jacobian = self.loops.jacobian(*self._edges(graph))
-        return torch.from_numpy((features - self.zeros) / self.norms), torch.from_numpy(jacobian / self.norms)
-
-    def row_sums(self, graph: Graph, species: Int[Tensor, "atoms"], n_species: int) -> RowSums:
-        """Summed inside the loops."""
-        neighbor = np.ascontiguousarray(graph.neighbor.numpy())
-        blocks = neighbor, species.numpy(), n_species, graph.structure.numpy(), graph.n_structures
-        features, forces, strain = self.loops.rows(*self._edges(graph), *blocks)
-        whole = strain[:, VOIGT] / self.norms
-        return RowSums(
-            *(torch.from_numpy(a) for a in ((features - self.zeros) / self.norms, forces / self.norms, whole))
-        )
-
-    def pull(self, graph: Graph, slopes: Float[Tensor, "atoms features"]) -> Float[Tensor, "edges 3"]:
-        """dE/dr_ij of every edge."""
-        slope = np.ascontiguousarray(slopes.detach().numpy() / self.norms)
-        return torch.from_numpy(self.loops.pull(*self._edges(graph), slope))
-
-    def energies_and_pull(
-        self, graph: Graph, slopes: Float[Tensor, "species features"], species: Int[Tensor, "atoms"]
-    ) -> tuple[Float[Tensor, "atoms"], Float[Tensor, "edges 3"]]:
-        """Energies linear in the features, and dE/dr_ij."""
-        coefficients = np.ascontiguousarray(slopes.detach().numpy() / self.norms)
-        energies, pull = self.loops.energies_and_pull(*self._edges(graph), coefficients, species.numpy())
-        return torch.from_numpy(energies - (coefficients @ self.zeros)[species.numpy()]), torch.from_numpy(pull)
-
-    def _edges(self, graph: Graph) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        weight = self.descriptor.element_weight[graph.numbers][graph.neighbor]
-        r_ij = np.ascontiguousarray(graph.r_ij.detach().numpy())
-        return graph.first_edge.numpy(), r_ij, self.descriptor.pair_cutoffs(graph).numpy(), weight.numpy()
 
 
 def _table(values: dict[str, float] | None, default: float) -> Float[Tensor, "numbers"]:

@@ -1,8 +1,10 @@
 """Neighbor lists by vesin: any cell, any mixture of periodic directions, cutoffs beyond half the cell.
 
-`NeighborList` keeps a list with a skin: it stays valid until two atoms together may have moved by the skin, so dynamics
-rebuilds it every few tens of steps and in between only recomputes r_ij. `graph_of` and `graph_of_all` make one list for
-one use: of small structures by compiled loops over all pairs (native/neighbors.py), for many structures in one call.
+`NeighborList` keeps a list with a skin s: it stays valid until two atoms together may have moved by the skin, so
+dynamics rebuilds it every few tens of steps and in between only recomputes r_ij. Where the cell changes too, from h₀ to
+h = h₀ F, r_ij = (r⁰_ij + δ_j - δ_i) F with δ_i = x_i F⁻¹ - x⁰_i: a pair that was further than r_c + s is no nearer than
+σ_min(F) (r_c + s - 2 max |δ|), and the list holds while that is above r_c. `graph_of` and `graph_of_all` make one list
+for one use: of small structures by compiled loops over all pairs (native/neighbors.py), many structures in one call.
 """
 
 from collections.abc import Sequence
@@ -94,7 +96,7 @@ def _boxes(structures: Sequence[Atoms], pbc: NDArray, cutoff: float) -> NDArray:
 
 
 class NeighborList:
-    """Edges of one structure, rebuilt only when atoms moved by more than half the `skin` (Å) or the cell changed."""
+    """Edges of one structure, rebuilt only when atoms may have come near that are not in it; `skin` in Å."""
 
     def __init__(self, cutoff: float, *, skin: float = 0.0):
         self.cutoff, self.skin = cutoff, skin
@@ -103,13 +105,13 @@ class NeighborList:
 
     def graph(self, atoms: Atoms, *, total_charge: float = 0.0, spin: float = 0.0) -> Graph:
         """Graph of `atoms` with exactly the edges shorter than the cutoff."""
-        positions, cell = atoms.get_positions(), atoms.cell.array
-        if not self._is_valid(atoms):
-            self._build(atoms)
-        center, neighbor, shift, per_atom, crossing, offset = self._edges
+        positions, cell, box = atoms.get_positions(), atoms.cell.array, _box(atoms)
+        if not self._is_valid(atoms, box):
+            self._build(atoms, box)
+        center, neighbor, shift, per_atom, crossing, images = self._edges
         r_ij = positions.take(neighbor, axis=0)
         r_ij -= positions.repeat(per_atom, axis=0)
-        r_ij[crossing] += offset
+        r_ij[crossing] += images @ box
         squared = np.einsum("ij,ij->i", r_ij, r_ij)
         if squared.min(initial=np.inf) < CLOSEST**2:
             k = squared.argmin()
@@ -134,30 +136,37 @@ class NeighborList:
             cutoff=self.cutoff,
         )
 
-    def _is_valid(self, atoms: Atoms) -> bool:
+    def _is_valid(self, atoms: Atoms, box: NDArray) -> bool:
         if self._reference is None or self.skin == 0:
             return False
-        positions, cell, pbc, numbers = self._reference
-        if len(numbers) != len(atoms) or not np.array_equal(numbers, atoms.numbers):
+        before, reference_box, pbc, numbers = self._reference
+        if not (np.array_equal(numbers, atoms.numbers) and np.array_equal(pbc, atoms.pbc)):
             return False
-        if not (np.array_equal(cell, atoms.cell.array) and np.array_equal(pbc, atoms.pbc)):
-            return False
-        moved = atoms.get_positions() - positions
-        return 4 * np.einsum("ij,ij->i", moved, moved).max(initial=0.0) < self.skin**2
+        slack, positions = self.skin, atoms.get_positions()
+        if not np.array_equal(box, reference_box):
+            _refuse_bad_cell(atoms)
+            deformation = np.linalg.solve(reference_box, box)
+            slack += self.cutoff * (1 - 1 / np.linalg.svd(deformation, compute_uv=False).min())
+            positions = positions @ np.linalg.inv(deformation)
+        moved = positions - before
+        return slack > 0 and 4 * np.einsum("ij,ij->i", moved, moved).max(initial=0.0) < slack**2
 
-    def _build(self, atoms: Atoms) -> None:
+    def _build(self, atoms: Atoms, box: NDArray) -> None:
         _refuse_bad_cell(atoms)
-        # a direction that is not periodic may lack a cell vector; vesin wants an invertible cell where any is periodic
-        box = atoms.cell.complete().array if atoms.pbc.any() else np.zeros((3, 3))
         self._searched = _search_radius(atoms, self.cutoff + self.skin)
         finder = VesinList(cutoff=self._searched, full_list=True)
         pairs, shift = finder.compute(atoms.get_positions(), box, atoms.pbc, quantities="PS", copy=False)
         center, neighbor, shift = _ordered(pairs, shift)
         crossing = np.flatnonzero(shift.any(axis=1))
         per_atom = np.bincount(center, minlength=len(atoms))
-        self._edges = center, neighbor, shift, per_atom, crossing, shift[crossing] @ box
-        self._reference = (atoms.get_positions(), atoms.cell.array.copy(), atoms.pbc.copy(), atoms.numbers.copy())
+        self._edges = center, neighbor, shift, per_atom, crossing, shift[crossing].astype(float)
+        self._reference = (atoms.get_positions(), box, atoms.pbc.copy(), atoms.numbers.copy())
         self.n_builds += 1
+
+
+def _box(atoms: Atoms) -> NDArray:
+    """What vesin wants: an invertible cell where any direction is periodic, though others may lack a vector."""
+    return atoms.cell.complete().array.astype(float) if atoms.pbc.any() else np.zeros((3, 3))
 
 
 def _ordered(pairs: NDArray, shift: NDArray) -> tuple[NDArray, NDArray, NDArray]:
@@ -191,8 +200,7 @@ def refuse_bad_geometry(atoms: Atoms) -> None:
     """Raise UserError for a flat cell, positions that are not finite and atoms at one place."""
     _refuse_bad_cell(atoms)
     finder = VesinList(cutoff=PROBE, full_list=False)
-    box = atoms.cell.complete().array if atoms.pbc.any() else np.zeros((3, 3))
-    center, neighbor, distance = finder.compute(atoms.get_positions(), box, atoms.pbc, quantities="ijd")
+    center, neighbor, distance = finder.compute(atoms.get_positions(), _box(atoms), atoms.pbc, quantities="ijd")
     if distance.min(initial=PROBE) < CLOSEST:
         k = distance.argmin()
         raise _coincident(atoms, int(center[k]), int(neighbor[k]))

@@ -1,13 +1,9 @@
 // The bispectrum (bispectrum.h) as a descriptor: features (B - zeros) scale.
 //
-// `two_j_max`, `rfac0`, `rmin0`; `cutoffs` (n_species x n_species: center, neighbor), `weights` (n_species, of neighbors);
-// `zeros`, `scale` (K).
+// `two_j_max`; what WeightedNeighbors reads; `zeros`, `scale` (K).
 #include "bispectrum.h"
 
-#include <algorithm>
-
-#include "deployed_term.hpp"
-#include "runtime.hpp"
+#include "deployed_weighted.hpp"
 
 namespace cambrian::deployed {
 
@@ -20,17 +16,9 @@ struct Free {
 
 class Bispectrum : public Descriptor {
  public:
-  explicit Bispectrum(const Arrays &arrays) : n_species_(arrays.n_species()) {
-    const double rfac0 = arrays.real("rfac0"), rmin0 = arrays.real("rmin0");
+  explicit Bispectrum(const Arrays &arrays) : n_species_(arrays.n_species()), neighbors_(arrays) {
     const int two_j_max = int(arrays.integer("two_j_max", 0, 16));
-    const double *cutoffs = arrays.positives("cutoffs", {n_species_, n_species_});
-    const double *weights = arrays.reals("weights", {n_species_});
-    cutoffs_.assign(cutoffs, cutoffs + n_species_ * n_species_);
-    weights_.assign(weights, weights + n_species_);
-    if (!(rfac0 > 0 && rfac0 <= 1)) arrays.refuse("rfac0 must be above 0 and at most 1");
-    if (!(rmin0 >= 0 && rmin0 <= 0.5 * *std::min_element(cutoffs_.begin(), cutoffs_.end())))
-      arrays.refuse("rmin0 must be within 0 and half of the shortest cutoff");
-    kernel_.reset(cambrian_bispectrum_new(two_j_max, rfac0, rmin0));
+    kernel_.reset(cambrian_bispectrum_new(two_j_max, neighbors_.rfac0, neighbors_.rmin0));
     if (!kernel_) throw std::bad_alloc();
     n_ = cambrian_bispectrum_n_features(kernel_.get());
     const double *zeros = arrays.reals("zeros", {n_}), *scale = arrays.reals("scale", {n_});
@@ -38,11 +26,11 @@ class Bispectrum : public Descriptor {
     scale_.assign(scale, scale + n_);
   }
 
-  double cutoff() const override { return *std::max_element(cutoffs_.begin(), cutoffs_.end()); }
+  double cutoff() const override { return neighbors_.cutoff(); }
   int64_t n_features() const override { return n_; }
 
   int features(const Edges &edges, Scratch &scratch, double *features) const override {
-    const cambrian_edges given = edges_of(edges, scratch);
+    const cambrian_edges given = neighbors_.of(edges, scratch);
     if (const int status = cambrian_bispectrum_features(kernel_.get(), &given, features)) return status;
 #pragma omp parallel for num_threads(n_threads()) schedule(static)
     for (int64_t i = 0; i < edges.stars.n_atoms; ++i)
@@ -51,7 +39,7 @@ class Bispectrum : public Descriptor {
   }
 
   int pull(const Edges &edges, Scratch &scratch, double *slope, double *pull) const override {
-    const cambrian_edges given = edges_of(edges, scratch);
+    const cambrian_edges given = neighbors_.of(edges, scratch);
 #pragma omp parallel for num_threads(n_threads()) schedule(static)
     for (int64_t i = 0; i < edges.stars.n_atoms; ++i)
       for (int64_t k = 0; k < n_; ++k) slope[i * n_ + k] *= scale_[k];
@@ -72,7 +60,7 @@ class Bispectrum : public Descriptor {
   }
 
   int folded(const Edges &edges, Scratch &scratch, double *energies, double *pull) const override {
-    const cambrian_edges given = edges_of(edges, scratch);
+    const cambrian_edges given = neighbors_.of(edges, scratch);
     const int64_t *species = edges.stars.species;
     const int status = cambrian_bispectrum_energies_and_pull(kernel_.get(), linear_.get(), &given, species, energies, pull);
     for (int64_t i = 0; !status && i < edges.stars.n_atoms; ++i) energies[i] += constants_[species[i]];
@@ -80,20 +68,9 @@ class Bispectrum : public Descriptor {
   }
 
  private:
-  cambrian_edges edges_of(const Edges &edges, Scratch &scratch) const {
-    const cambrian_stars &s = edges.stars;
-    double *cutoff = scratch.doubles(kEdgeValues, edges.n_edges), *weight = scratch.doubles(kEdgeSlopes, edges.n_edges);
-#pragma omp parallel for num_threads(n_threads()) schedule(static)
-    for (int64_t i = 0; i < s.n_atoms; ++i) {
-      const double *row = cutoffs_.data() + s.species[i] * n_species_;
-      for (int64_t e = s.first[i]; e < s.first[i + 1]; ++e)
-        cutoff[e] = row[edges.neighbor_species[e]], weight[e] = weights_[edges.neighbor_species[e]];
-    }
-    return {s.n_atoms, s.first, s.r_ij, cutoff, weight};
-  }
-
   int64_t n_species_, n_;
-  std::vector<double> cutoffs_, weights_, zeros_, scale_, constants_;
+  WeightedNeighbors neighbors_;
+  std::vector<double> zeros_, scale_, constants_;
   std::unique_ptr<cambrian_bispectrum, Free> kernel_;
   std::unique_ptr<cambrian_bispectrum_linear, Free> linear_;
 };

@@ -1,15 +1,12 @@
 // The bispectrum with a density for each element (chemical.h) as a descriptor: features (B - zeros) scale.
 //
-// `two_j_max`, `rfac0`, `rmin0`, `self_in_all`; `cutoffs` (n_species x n_species: center, neighbor), `weights` (n_species,
-// of neighbors); `zeros` (n_species x K: by the atom's own), `scale` (K).
+// `two_j_max`, `self_in_all`; what WeightedNeighbors reads; `zeros` (n_species x K: by the atom's own), `scale` (K).
 #include "chemical.h"
 
-#include <algorithm>
 #include <new>
 #include <numeric>
 
-#include "deployed_term.hpp"
-#include "runtime.hpp"
+#include "deployed_weighted.hpp"
 
 namespace cambrian::deployed {
 
@@ -23,18 +20,11 @@ struct Free {
 
 class Chemical : public Descriptor {
  public:
-  explicit Chemical(const Arrays &arrays) : n_species_(arrays.n_species()) {
-    const double rfac0 = arrays.real("rfac0"), rmin0 = arrays.real("rmin0");
-    const int two_j_max = int(arrays.integer("two_j_max", 0, kMostTwoJ)), self_in_all = int(arrays.integer("self_in_all", 0, 1));
-    const double *cutoffs = arrays.positives("cutoffs", {n_species_, n_species_});
-    const double *weights = arrays.reals("weights", {n_species_});
-    cutoffs_.assign(cutoffs, cutoffs + n_species_ * n_species_);
-    weights_.assign(weights, weights + n_species_);
+  explicit Chemical(const Arrays &arrays) : n_species_(arrays.n_species()), neighbors_(arrays) {
+    const int two_j_max = int(arrays.integer("two_j_max", 0, kMostTwoJ)), n_species = int(n_species_);
+    const int self_in_all = int(arrays.integer("self_in_all", 0, 1));
     if (n_species_ > kMostChannels) arrays.refuse("it has more than 16 elements");
-    if (!(rfac0 > 0 && rfac0 <= 1)) arrays.refuse("rfac0 must be above 0 and at most 1");
-    if (!(rmin0 >= 0 && rmin0 <= 0.5 * *std::min_element(cutoffs_.begin(), cutoffs_.end())))
-      arrays.refuse("rmin0 must be within 0 and half of the shortest cutoff");
-    kernel_.reset(cambrian_chemical_new(two_j_max, rfac0, rmin0, int(n_species_), self_in_all));
+    kernel_.reset(cambrian_chemical_new(two_j_max, neighbors_.rfac0, neighbors_.rmin0, n_species, self_in_all));
     if (!kernel_) throw std::bad_alloc();
     n_ = cambrian_chemical_n_features(kernel_.get());
     const double *zeros = arrays.reals("zeros", {n_species_, n_}), *scale = arrays.reals("scale", {n_});
@@ -42,7 +32,7 @@ class Chemical : public Descriptor {
     scale_.assign(scale, scale + n_);
   }
 
-  double cutoff() const override { return *std::max_element(cutoffs_.begin(), cutoffs_.end()); }
+  double cutoff() const override { return neighbors_.cutoff(); }
   int64_t n_features() const override { return n_; }
 
   int features(const Edges &edges, Scratch &scratch, double *features) const override {
@@ -90,19 +80,12 @@ class Chemical : public Descriptor {
   enum { kRow = kOwn };
 
   cambrian_channels channels_of(const Edges &edges, Scratch &scratch) const {
-    const cambrian_stars &s = edges.stars;
-    double *cutoff = scratch.doubles(kEdgeValues, edges.n_edges), *weight = scratch.doubles(kEdgeSlopes, edges.n_edges);
-#pragma omp parallel for num_threads(n_threads()) schedule(static)
-    for (int64_t i = 0; i < s.n_atoms; ++i) {
-      const double *row = cutoffs_.data() + s.species[i] * n_species_;
-      for (int64_t e = s.first[i]; e < s.first[i + 1]; ++e)
-        cutoff[e] = row[edges.neighbor_species[e]], weight[e] = weights_[edges.neighbor_species[e]];
-    }
-    return {{s.n_atoms, s.first, s.r_ij, cutoff, weight}, s.species, edges.neighbor_species};
+    return {neighbors_.of(edges, scratch), edges.stars.species, edges.neighbor_species};
   }
 
   int64_t n_species_, n_;
-  std::vector<double> cutoffs_, weights_, zeros_, scale_, raw_, constants_;
+  WeightedNeighbors neighbors_;
+  std::vector<double> zeros_, scale_, raw_, constants_;
   std::unique_ptr<cambrian_chemical, Free> kernel_;
 };
 
