@@ -25,7 +25,7 @@ def imported(name: str):
 @pytest.mark.slow
 def test_the_demo_runs_and_is_taken_up_again(tmp_path):
     pytest.importorskip("tblite")
-    small = ["--structures", "20", "--minutes", "0.02", "--steps", "200"]
+    small = ["--structures", "20", "--features", "200", "--minutes", "0.02", "--steps", "200"]
     command = [sys.executable, str(EXAMPLES / "demo.py"), "-o", str(tmp_path / "demo"), *small]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     for _ in range(2):  # the second start finds what the first one did

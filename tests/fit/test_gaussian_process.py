@@ -182,6 +182,23 @@ def test_a_linear_term_with_a_ridge_stands_beside_the_kernel():
     np.testing.assert_allclose(local_deviations(kernel + linear, new).numpy() ** 2, variance, rtol=1e-6)
 
 
+def test_what_does_not_occur_in_the_data_gets_no_coefficient():
+    data = structures(6)
+    for s in data:
+        s.atoms.numbers[0] = 36  # one krypton in a cell wider than the cutoff: no krypton beside krypton
+    kernel = process(5, exponent=4)
+    linear = DescriptorPotential(SphericalBessel(cutoff=CUTOFF, n_max=2), LinearRegressor())
+    fit(kernel + linear, data, GaussianProcess(**NOISE, ridge=1e-3))
+    found = [linear.linear().rows(g) for g in data.graphs(CUTOFF)]
+    absent = sum(r.energy.square().sum(dim=0) + r.forces.square().sum(dim=(0, 1)) for r in found) == 0
+    coefficients = linear.linear().coefficients
+    assert 0 < absent.sum() < len(absent)
+    assert (coefficients[absent] == 0).all()
+    assert (coefficients[~absent] != 0).any()
+    with pytest.raises(UserError, match="set a ridge"):
+        fit(kernel + linear, data, GaussianProcess(**NOISE, ridge=0.0))
+
+
 def test_two_fits_of_as_many_coefficients_vary_independently():
     first, second = process(5, exponent=4), process(5, exponent=4)
     fit(first, structures(6), GaussianProcess(**NOISE))

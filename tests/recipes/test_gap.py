@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ase.build import molecule
 from small_data import argon
 
 from cambrian.contracts import evaluate
@@ -46,6 +47,22 @@ def test_it_learns_and_its_fast_route_agrees(make):
     rounding = 1e-14 * summands * graph.n_atoms  # large coefficients of both signs add up to small energies
     torch.testing.assert_close(fast.forces, slow.forces, rtol=0, atol=rounding)
     torch.testing.assert_close(fast.energy, slow.energy, rtol=0, atol=rounding)
+
+
+def test_a_small_molecule_of_three_elements_is_fitted_by_the_defaults():
+    """Most combinations of elements within few neighbors do not occur in it."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(6):
+        atoms = molecule("CH3OH")
+        bonds = atoms.get_all_distances()
+        atoms.rattle(0.05, rng=rng)
+        stretched = atoms.get_all_distances() - bonds
+        unit = atoms.get_all_distances(vector=True) / (atoms.get_all_distances() + np.eye(len(atoms)))[:, :, None]
+        forces = 5.0 * (stretched[:, :, None] * unit).sum(axis=1)
+        found.append(Structure(atoms, energy=1.25 * float((stretched**2).sum()), forces=forces))
+    potential, solver = gap(n_max=2, l_max=1, n_points=5)
+    result = fit(potential, Dataset(found), solver)
+    assert result.parts["train"].errors.figures()["force_rmse"] < 0.05
 
 
 def test_three_kernels_are_fitted_together():

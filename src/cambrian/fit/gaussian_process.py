@@ -6,7 +6,8 @@
 
     ln p(y) = -½ |b - A c|² - Σ_i ln σ_i - Σ_k ln |R_kk| + Σ_k ln |(U/δ)_kk| - (n/2) ln 2π
 
-Linear terms without a kernel stand beside them with a flat prior, or with a ridge λ |D c|², D: norms of their columns.
+Linear terms without a kernel stand beside them with a flat prior, or with a ridge λ |D c|², D: norms of their columns,
+1 for those of what does not occur in the data.
 
 K_MN Λ⁻¹ K_NM is never formed, which would square the condition number. Rows of energies, forces and virials are folded
 into a triangle each, so that p(y) for any noise and any δ costs one small QR and no new rows. Energies are totals with
@@ -229,13 +230,15 @@ class Observed:
         if self.ridge > 0:
             without = np.concatenate([np.full(n, not len(p)) for n, p in zip(self.sizes, self.priors, strict=True)])
             norms = np.linalg.norm(np.concatenate([block[:, :-1] for block in rows]), axis=0)
+            norms[norms == 0] = 1.0
             prior = np.concatenate([prior, math.sqrt(self.ridge) * np.diag(norms)[without]])
         rows.append(np.column_stack([prior, np.zeros(len(prior))]))
         stacked = np.vstack(rows)
-        (R,) = cast(tuple[NDArray], scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False))
         n = sum(self.sizes)
+        lengths = np.linalg.norm(stacked[:, :n], axis=0)
+        (R,) = cast(tuple[NDArray], scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False))
         diagonal = np.abs(np.diag(R)[:n])
-        if len(R) < n or diagonal.min() <= 1e-14 * diagonal.max():
+        if len(R) < n or (diagonal <= 1e-14 * lengths).any():
             raise UserError(
                 "the data do not decide all coefficients: set a ridge for linear terms without a kernel, or raise the "
                 "jitter of the kernel"
