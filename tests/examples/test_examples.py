@@ -36,7 +36,7 @@ def test_the_demo_runs_and_is_taken_up_again(tmp_path):
     assert set(checks) == {"errors", "calibration", "nve_drift", "survival", "vibrations"}
     assert checks["errors"]["figures"]["n_structures"] == 10
     report = (learned / "report.html").read_text()
-    for title in ("Verdict", "Worst structures", "Nve drift", "Active learning", "Accuracy and cost", "Cost"):
+    for title in ("Verdict", "Worst structures", "NVE drift", "Active learning", "Accuracy and cost", "Cost"):
         assert f"<h2>{title}</h2>" in report
 
 
